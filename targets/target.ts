@@ -1,0 +1,138 @@
+/** What every place for copies can do. One contract test suite runs over all kinds. */
+import type { VolumePlace } from '../source/source.js'
+
+export type Consistency = 'detached' | 'frozen' | 'crash'
+
+export type CopyState = 'writing' | 'unverified' | 'verified' | 'suspect' | 'damaged' | 'removing'
+
+/** Everything needed to create the volume again; part of the manifest. */
+export interface VolumeRecord extends VolumePlace {
+  name: string
+  description: string | null
+  sizeGib: number
+  projectId: string
+  userId: string | null
+  type: string | null
+  availabilityZone: string | null
+  bootable: boolean
+  multiattach: boolean
+  encrypted: boolean
+  encryptionKeyId: string | null
+  metadata: Record<string, string>
+  imageMetadata: Record<string, string>
+  attachments: { serverId: string | null; device: string | null }[]
+}
+
+/** One point in time of one volume, held by a snapshot that an archive made (or adopted) and will release. */
+export interface Capture {
+  /** `<UTC time>-<first 8 hex of the archive id>`, the point's name. */
+  point: string
+  archiveId: string
+  /** The archive workflow's id. */
+  archive: string
+  slot: string
+  /** A group's id when several volumes were captured under one freeze. */
+  group: string | null
+  volume: VolumeRecord
+  /** Cinder's snapshot; its id tells one capture from another of the same name (after a reset). */
+  snapshotId: string
+  snapshotName: string
+  /** ISO 8601, UTC. */
+  capturedAt: string
+  consistency: Consistency
+  /** Who had the image open, where a source could tell (design section 6). */
+  watchers: 'none' | 'unknown' | string[]
+  sizeBytes: number
+}
+
+/** A capture stored on one target. Small: the whole of it travels through histories; the manifest lies on the target. */
+export interface Copy {
+  target: string
+  kind: string
+  point: string
+  archiveId: string
+  archive: string
+  slot: string
+  group: string | null
+  volumeId: string
+  projectId: string
+  /** Which snapshot it was made from: a copy is compared with no other capture than its own. */
+  snapshotId: string
+  capturedAt: string
+  consistency: Consistency
+  sizeBytes: number
+  /** The target's own handle, e.g. `{backupId}`. */
+  ref: Record<string, string>
+  state: CopyState
+  /** `sha256-4m:…` of the capture, once known. */
+  rootHash: string | null
+  verifiedAt: string | null
+  /** Bytes moved, and bytes it takes on the target, where known. */
+  writtenBytes: number | null
+  storedBytes: number | null
+  basePoint: string | null
+  /** Why it is in this state, when that is not plain; for people. */
+  reason: string | null
+}
+
+/** The outcome of reading a copy back. */
+export interface Verification {
+  state: 'verified' | 'unverified' | 'damaged'
+  rootHash: string | null
+  /** Why not verified; null when it is. */
+  reason: string | null
+  /** Bytes that were read on the copy's side. */
+  readBytes: number
+}
+
+export interface Progress {
+  /** What is being done now, for people: `restoring into a scratch volume`. */
+  phase: string
+  doneBytes?: number
+  totalBytes?: number
+}
+
+/** What an act is given beside its arguments. */
+export interface CopyContext {
+  /** Aborted on any cancellation: kill children, wait for their end, then throw. */
+  signal: AbortSignal
+  /** Tells progress; a heartbeat. Cheap, may be called often. */
+  report(progress: Progress): void
+}
+
+/** Where `restoreCopy` writes. */
+export type Destination = { kind: 'volume'; volumeId: string }
+
+export interface Capacity {
+  /** null where the target cannot tell. */
+  freeBytes: number | null
+  totalBytes: number | null
+}
+
+/**
+ * Every function is idempotent under the capture's or copy's deterministic names, resumes after a kill at any moment,
+ * and lists before it creates.
+ */
+export interface Target {
+  name: string
+  kind: string
+  /** Where each act must run: `control` (REST only) or `move` (near the bytes: `move@<zone of the volume>`). */
+  queues: { write: 'control' | 'move'; verify: 'control' | 'move' }
+  /** @param base the copy to build upon, or null for a full one; a target may ignore it */
+  writeCopy(capture: Capture, base: Copy | null, context: CopyContext): Promise<Copy>
+  /** Only reads the copy. @param capture while it still exists; without it the recorded root hash is compared */
+  verifyCopy(copy: Copy, capture: Capture | null, context: CopyContext): Promise<Verification>
+  /** Writes state, root hash, reason and time on the target itself, so that a rebuild finds them. */
+  markCopy(
+    copy: Copy,
+    mark: { state: CopyState; rootHash: string | null; verifiedAt: string | null; reason: string | null },
+    context: CopyContext,
+  ): Promise<Copy>
+  restoreCopy(copy: Copy, destination: Destination, context: CopyContext): Promise<void>
+  removeCopy(copy: Copy, context: CopyContext): Promise<void>
+  /** Copies of this installation with a readable manifest, of one volume or of all. */
+  listCopies(volumeId: string | null, context: CopyContext): Promise<Copy[]>
+  /** Removes what an archive made beside finished copies: temporary and scratch volumes, partial copies. */
+  removeTemporaries(archive: { archiveId: string; volumeId: string }, context: CopyContext): Promise<void>
+  capacity(): Promise<Capacity>
+}
