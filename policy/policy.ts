@@ -56,3 +56,29 @@ export interface Selection {
   /** Names of later policies that would have matched too. */
   shadows: string[]
 }
+
+/** What the pure `assess` looks at. */
+export interface AssessInput {
+  volume: VolumeFacts
+  policies: Policy[]
+  installation: string
+  /** The cloud's internal project (image cache, …), where known. */
+  internalProjectId: string | null
+  /** Event types of the burst; ignored when `manual`. */
+  events: string[]
+  manual: boolean
+  /** Only these targets; null: all of the policy. With `manual` and no policy they are archived to all the same. */
+  targets: string[] | null
+}
+
+/** Says what is due for one volume, and why. */
+export interface Decision {
+  /** `wait`: its status allows no capture now (`creating`, `backing-up`, …). */
+  kind: 'archive' | 'wait' | 'none'
+  reasons: string[]
+  policy: string | null
+  settleSeconds: number
+  consistency: { prefer: Consistency[]; require: Consistency }
+  /** `force` already decided by size, window and events (never on create or detach). */
+  copies: { target: string; force: boolean }[]
+}
