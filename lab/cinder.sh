@@ -1,0 +1,152 @@
+# shellcheck shell=bash
+# Cinder (Zed): api, scheduler, volume on Ceph "prod", backup to Ceph "backup" or, with a chunked driver, to files.
+
+CINDER=(cinder-scheduler cinder-volume cinder-backup cinder-api)
+cinder_conf() { echo "$LAB/os/cinder/cinder.conf"; }
+
+prepare_cinder() { # ceph | posix
+  mkdir -p "$LAB/os/cinder"/{state,lock,coord} "$LAB/posix-backups"
+  local before
+  before=$(cat "$LAB/os/backup-driver" 2>/dev/null || true)
+  write_cinder_conf "$1" >"$(cinder_conf)"
+  echo "$1" >"$LAB/os/backup-driver"
+  if [ ! -f "$LAB/os/cinder/db-synced" ]; then
+    say "cinder: database"
+    database cinder
+    cinder-manage --config-file "$(cinder_conf)" db sync >"$LOG/cinder-manage.out" 2>&1 || die "cinder-manage failed; see $LOG/cinder-manage.out"
+    touch "$LAB/os/cinder/db-synced"
+  fi
+  # the other services do not read the driver's settings
+  [ -z "$before" ] || [ "$before" = "$1" ] || stop_service cinder-backup
+}
+
+# Quotas unlimited: tests set their own where they are about quotas. Short report intervals: a service that died shows soon.
+write_cinder_conf() { # ceph | posix
+  local SERVICE_PROJECT CINDER_USER keystone
+  # shellcheck source=/dev/null
+  . "$LAB/os/identities"
+  keystone=$(keystone_url)
+  cat <<C
+[DEFAULT]
+state_path = $LAB/os/cinder/state
+log_dir = $LOG
+transport_url = rabbit://$(amqp_authority)
+auth_strategy = keystone
+my_ip = 127.0.0.1
+host = lab
+osapi_volume_listen = 127.0.0.1
+osapi_volume_listen_port = $(port_of cinder-api)
+osapi_volume_workers = 1
+enabled_backends = ceph
+default_volume_type = ceph
+api_paste_config = /etc/cinder/api-paste.ini
+rootwrap_config = /etc/cinder/rootwrap.conf
+glance_api_servers = http://127.0.0.1:$((9292 + PORT_SHIFT))
+scheduler_default_filters = AvailabilityZoneFilter,CapacityFilter,CapabilitiesFilter
+cinder_internal_tenant_project_id = $SERVICE_PROJECT
+cinder_internal_tenant_user_id = $CINDER_USER
+report_interval = 2
+service_down_time = 15
+periodic_interval = 10
+periodic_fuzzy_delay = 0
+backup_metadata_version = 2
+quota_volumes = -1
+quota_snapshots = -1
+quota_gigabytes = -1
+quota_backups = -1
+quota_backup_gigabytes = -1
+$(backup_settings "$1")
+[ceph]
+volume_driver = cinder.volume.drivers.rbd.RBDDriver
+volume_backend_name = ceph
+rbd_pool = volumes
+rbd_ceph_conf = $(ceph_conf prod)
+rbd_cluster_name = $(ceph_cluster_name)
+rbd_user = admin
+rbd_exclusive_cinder_pool = true
+rados_connect_timeout = -1
+report_discard_supported = true
+[database]
+connection = $(database_url cinder)
+[keystone_authtoken]
+www_authenticate_uri = ${keystone%/v3}
+auth_url = ${keystone%/v3}
+auth_type = password
+project_domain_name = Default
+user_domain_name = Default
+project_name = service
+username = cinder
+password = cinder
+[oslo_concurrency]
+lock_path = $LAB/os/cinder/lock
+[oslo_messaging_notifications]
+driver = messagingv2
+topics = notifications
+[oslo_messaging_rabbit]
+kombu_reconnect_delay = 0.5
+rabbit_interval_max = 2
+[coordination]
+backend_url = file://$LAB/os/cinder/coord
+C
+}
+
+# Small files: a backup of a small volume already has several, and reports progress. 1 MiB is what an incremental compares.
+backup_settings() { # ceph | posix
+  case $1 in
+  ceph) cat <<C ;;
+backup_driver = cinder.backup.drivers.ceph.CephBackupDriver
+backup_ceph_conf = $(ceph_conf backup)
+backup_ceph_user = admin
+backup_ceph_pool = backups
+C
+  posix) cat <<C ;;
+backup_driver = cinder.backup.drivers.posix.PosixBackupDriver
+backup_posix_path = $LAB/posix-backups
+backup_file_size = 33554432
+backup_sha_block_size_bytes = 1048576
+backup_object_number_per_notification = 2
+C
+  esac
+}
+
+launch_cinder() { # cinder-api | cinder-scheduler | ...
+  launch "$1" "$1" --config-file "$(cinder_conf)" --log-file "$LOG/$1.log"
+}
+
+start_cinder() {
+  local service
+  # together: each needs some seconds of a processor before it answers
+  for service in "${CINDER[@]}"; do runs "$service" || { say "start $service" && launch_cinder "$service"; }; done
+  sleep .1
+  start_service cinder-api
+  wait_until 120 "cinder's services are not up" cinder_services_up
+  [ -f "$LAB/os/cinder/type-made" ] || {
+    cinder_request POST /types '{"volume_type":{"name":"ceph","extra_specs":{"volume_backend_name":"ceph"}}}' >/dev/null
+    touch "$LAB/os/cinder/type-made"
+  }
+}
+
+cinder_services_up() {
+  for service in "${CINDER[@]}"; do runs "$service" || die "$service ended while starting; see $LOG/$service.out"; done
+  [ "$(cinder_request GET /os-services 2>/dev/null | jq '[.services[] | select(.state == "up")] | length')" = 3 ]
+}
+
+cinder_request() { # METHOD PATH [JSON], as admin
+  local headers project
+  [ -s "$LAB/os/admin-project" ] || admin_token >/dev/null || return
+  headers=$(admin_token) || return
+  project=$(cat "$LAB/os/admin-project")
+  curl -sf -X "$1" -H "X-Auth-Token: $headers" -H 'content-type: application/json' \
+    "http://127.0.0.1:$(port_of cinder-api)/v3/$project$2" ${3:+-d "$3"}
+}
+
+# prints a token; leaves the project's id in os/admin-project
+admin_token() {
+  local body
+  body=$(curl -sf -D "$LAB/os/token-headers" -H 'content-type: application/json' "$(keystone_url)/auth/tokens" -d '{"auth":
+    {"identity":{"methods":["password"],"password":{"user":{"name":"admin","domain":{"id":"default"},"password":"secret"}}},
+     "scope":{"project":{"name":"admin","domain":{"id":"default"}}}}}') || return
+  jq -r .token.project.id <<<"$body" >"$LAB/os/admin-project"
+  sed -n 's/^x-subject-token: //Ip' "$LAB/os/token-headers" | tr -d '\r'
+  rm -f "$LAB/os/token-headers"
+}

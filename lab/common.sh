@@ -1,0 +1,137 @@
+# shellcheck shell=bash
+# What every part of the lab shares: places, ports, and how a service is started, recognised and stopped.
+
+export LAB=${LAB:-$(dirname "$here")/.lab}
+LAB=$(realpath -m "$LAB")
+RUN=$LAB/run
+LOG=$LAB/log
+
+# In the order in which they start; they are stopped the other way round.
+SERVICES=(mariadb epmd rabbit prod-mon prod-mgr prod-osd backup-mon backup-mgr backup-osd
+  keystone cinder-scheduler cinder-volume cinder-backup cinder-api)
+
+say() { printf '%s lab: %s\n' "$(date +%T)" "$*" >&2; }
+die() { printf 'lab: %s\n' "$*" >&2 && exit 1; }
+is_service() { [[ " ${SERVICES[*]} " == *" $1 "* ]]; }
+
+# A lab keeps the ports it was made with, whatever the caller's environment says later.
+read_port_shift() {
+  PORT_SHIFT=$(cat "$LAB/port-shift" 2>/dev/null || echo "${LAB_PORT_SHIFT:-0}")
+  [[ $PORT_SHIFT =~ ^[0-9]{1,4}$ ]] || die "LAB_PORT_SHIFT must be a number from 0 to 9999, not '$PORT_SHIFT'"
+}
+keep_port_shift() { echo "$PORT_SHIFT" >"$LAB/port-shift"; }
+
+port_of() { # SERVICE: the port that says whether it answers; nothing for the services without one
+  case $1 in
+  mariadb) echo $((3307 + PORT_SHIFT)) ;;
+  epmd) echo $((4370 + PORT_SHIFT)) ;;
+  rabbit) echo $((5673 + PORT_SHIFT)) ;;
+  rabbit-dist) echo $((25673 + PORT_SHIFT)) ;;
+  keystone) echo $((5000 + PORT_SHIFT)) ;;
+  cinder-api) echo $((8776 + PORT_SHIFT)) ;;
+  prod-mon) echo $((6800 + PORT_SHIFT)) ;; # each Ceph cluster takes a hundred ports from its monitor's on
+  backup-mon) echo $((6900 + PORT_SHIFT)) ;;
+  esac
+}
+
+require_root() { [ "$(id -u)" = 0 ] || die "needs root: it installs packages and runs Ceph, RabbitMQ and OpenStack daemons"; }
+
+require_machine() {
+  require_root
+  # shellcheck disable=SC1091
+  [ "$(. /etc/os-release && echo "$ID-$VERSION_ID")" = debian-12 ] ||
+    die "needs Debian 12 (bookworm): its Ceph 16 and OpenStack Zed packages are what the lab is made of"
+  # a UNIX socket's path has at most 107 bytes, and Ceph and MariaDB put sockets below $LAB
+  [ ${#LAB} -le 70 ] || die "the path $LAB is too long for sockets below it (70 characters at most); set LAB to a shorter one"
+  mkdir -p "$RUN" "$LOG" "$LAB/os"
+}
+
+# Two `lab up` or `down` at once would undo each other; the second waits. Released when this shell ends.
+lock_lab() {
+  exec 9>"$LAB/lock"
+  flock --nonblock 9 || { say "another lab command works on $LAB; waiting for it" && flock 9; }
+}
+
+# Every process that we start carries LAB in its environment, so a number in a stale pid file is never mistaken for ours.
+is_ours() { # PID
+  [ -r "/proc/$1/environ" ] && tr '\0' '\n' <"/proc/$1/environ" 2>/dev/null | grep -qxF "LAB=$LAB"
+}
+runs() { # SERVICE
+  local pid
+  pid=$(cat "$RUN/$1.pid" 2>/dev/null) && [ -n "$pid" ] && is_ours "$pid"
+}
+listens() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; } # PORT
+
+answers() { # SERVICE: it does what it is for, as far as one question tells
+  case $1 in
+  mariadb) sql 'select 1' >/dev/null 2>&1 ;;
+  keystone | cinder-api) curl -s -o /dev/null --max-time 10 "http://127.0.0.1:$(port_of "$1")/" ;;
+  *-mgr) ceph_cmd "${1%-mgr}" --connect-timeout 5 -s 2>/dev/null | grep -q 'mgr:.*active' ;;
+  *-osd) ceph_cmd "${1%-osd}" --connect-timeout 5 -s 2>/dev/null | grep -q '1 up' ;;
+  cinder-scheduler | cinder-volume | cinder-backup) true ;; # `start_cinder` asks Cinder itself
+  *) listens "$(port_of "$1")" ;;
+  esac
+}
+
+require_free_ports() {
+  local service port
+  for service in "${SERVICES[@]}" rabbit-dist; do
+    port=$(port_of "$service")
+    [ -n "$port" ] || continue
+    runs "${service%-dist}" && continue
+    ! listens "$port" || die "port $port for $service is in use by another process ($(ss -Hlntp "sport = :$port" | grep -o 'users:.*' || echo unknown)); stop it, or set LAB_PORT_SHIFT (for example 1000) to move the lab's ports"
+  done
+}
+
+# NAME COMMAND...: runs it in a session of its own, output in $LOG/NAME.out, pid (and process group) in $RUN/NAME.pid
+launch() {
+  local name=$1 && shift
+  setsid "$@" >>"$LOG/$name.out" 2>&1 </dev/null 9>&- &
+  echo $! >"$RUN/$name.pid"
+}
+
+wait_until() { # SECONDS WHAT COMMAND...
+  local deadline=$((SECONDS + $1)) what=$2 && shift 2
+  until "$@"; do
+    [ "$SECONDS" -lt "$deadline" ] || die "$what: not within the time allowed; see $LOG"
+    sleep .2
+  done
+}
+
+runs_and_answers() { # SERVICE
+  runs "$1" || die "$1 ended while starting; see $LOG/$1.out"
+  answers "$1"
+}
+
+start_service() { # NAME
+  runs "$1" && answers "$1" && return
+  if ! runs "$1"; then
+    say "start $1"
+    case $1 in
+    mariadb) launch_mariadb ;;
+    epmd) launch_epmd ;;
+    rabbit) launch_rabbit ;;
+    *-mon | *-mgr | *-osd) launch_ceph "$1" ;;
+    keystone) launch_keystone ;;
+    cinder-*) launch_cinder "$1" ;;
+    esac
+    sleep .1 # a fork's environment is readable only after its exec
+  fi
+  wait_until 120 "$1 does not answer" runs_and_answers "$1"
+}
+
+gone() { ! kill -0 -- "-$1" 2>/dev/null; }
+
+stop_service() { # NAME [SIGNAL]: the whole process group; what ignores SIGTERM for 30 s is killed
+  local pid
+  if runs "$1"; then
+    pid=$(cat "$RUN/$1.pid")
+    say "stop $1"
+    # cinder's and uwsgi's masters stop their children themselves
+    if [ "${2:-TERM}" = KILL ]; then kill -KILL -- "-$pid"; else kill -TERM "$pid"; fi
+    for _ in $(seq 150); do gone "$pid" && break || sleep .2; done
+    gone "$pid" || { say "$1 does not end; killed" && kill -KILL -- "-$pid"; }
+    wait_until 10 "$1 cannot be killed" gone "$pid"
+  fi
+  rm -f "$RUN/$1.pid"
+}

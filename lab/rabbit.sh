@@ -1,0 +1,40 @@
+# shellcheck shell=bash
+# A RabbitMQ of our own: node name, ports, cookie, data; and an epmd of our own, since the first node on a machine starts
+# one that outlives it. Restarting this broker hurts nobody else's.
+
+prepare_rabbit() {
+  local R=$LAB/rabbit
+  mkdir -p -m 700 "$R"
+  echo '[].' >"$R/enabled_plugins"
+  # the machine's own /etc/rabbitmq must not be read: it may name its node or its ports
+  : >"$R/env.conf"
+  # the user is made at the first start, which is much faster than rabbitmqctl
+  cat >"$R/rabbitmq.conf" <<C
+listeners.tcp.1 = 127.0.0.1:$(port_of rabbit)
+default_user = openstack
+default_pass = openstack
+loopback_users = none
+log.file.level = info
+C
+}
+
+# NAME=VALUE pairs under which the server and rabbitmqctl find this node
+rabbit_environment() {
+  local R=$LAB/rabbit
+  printf '%s\n' "HOME=$R" "RABBITMQ_NODENAME=cklab$PORT_SHIFT@localhost" "RABBITMQ_CONF_ENV_FILE=$R/env.conf" \
+    "RABBITMQ_CONFIG_FILE=$R/rabbitmq.conf" "RABBITMQ_ENABLED_PLUGINS_FILE=$R/enabled_plugins" \
+    "RABBITMQ_MNESIA_BASE=$R/data" "RABBITMQ_LOG_BASE=$LOG/rabbit" "RABBITMQ_DIST_PORT=$(port_of rabbit-dist)" \
+    "ERL_EPMD_PORT=$(port_of epmd)" ERL_EPMD_ADDRESS=127.0.0.1 \
+    'ERL_FLAGS=-kernel inet_dist_use_interface {127,0,0,1}'
+}
+
+launch_epmd() { launch epmd epmd -address 127.0.0.1 -port "$(port_of epmd)"; }
+
+launch_rabbit() {
+  local environment
+  mapfile -t environment < <(rabbit_environment)
+  # "under systemd" makes the script exec the broker instead of staying its parent: the pid is the broker's
+  launch rabbit env "${environment[@]}" RUNNING_UNDER_SYSTEMD=1 /usr/lib/rabbitmq/bin/rabbitmq-server
+}
+
+amqp_authority() { echo "openstack:openstack@127.0.0.1:$(port_of rabbit)/"; }
