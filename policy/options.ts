@@ -1,0 +1,226 @@
+import { z } from 'zod'
+import { exclusiveEvents, triggerEvents } from './events.js'
+import { readGib, readSeconds } from './measures.js'
+import type { Condition, Policy } from './policy.js'
+
+/** An option that a later release will have: refused with the reason, for an ignored one would be a broken promise. */
+function notYet(needs: string) {
+  return z
+    .never({ error: `not available yet: ${needs}` })
+    .optional()
+    .describe(`Not available yet: ${needs}.`)
+}
+
+const everythingIsKept = 'retention does not exist in this release, everything is kept'
+const noSchedules = 'schedules do not exist in this release; archives are asked for by `on` and by `cinderkeep archive`'
+
+const size = z.union([z.string(), z.number()]).transform((written, context) => {
+  const gib = readGib(written)
+  if (gib !== null) return gib
+  context.addIssue({ code: 'custom', message: 'expected a size such as 10GiB or 2TiB, or a number of GiB' })
+  return z.NEVER
+})
+
+const duration = z.union([z.string(), z.number()]).transform((written, context) => {
+  const seconds = readSeconds(written)
+  if (seconds !== null) return seconds
+  context.addIssue({ code: 'custom', message: 'expected a duration such as 30s, 5m or 2h, or a number of seconds' })
+  return z.NEVER
+})
+
+const words = (what: string) =>
+  z
+    .union([z.string().min(1), z.array(z.string().min(1)).min(1)], { error: `expected ${what}, or a list of them` })
+    .transform((one) => (typeof one === 'string' ? [one] : one))
+
+/** Metadata values are strings in Cinder; YAML reads `yes` and `1` as something else. */
+const metadataValue = z
+  .union([z.string(), z.number(), z.boolean()], { error: 'expected a text; `*` and `?` may stand for any characters' })
+  .transform((value) => String(value))
+
+const conditionParts = {
+  project: words('a project id or name').optional().describe('Ids or names of projects; one of them must fit.'),
+  metadata: z
+    .record(z.string(), metadataValue)
+    .optional()
+    .describe("Keys of the volume's metadata and their values; all must fit. `*` and `?` are wildcards."),
+  type: words('the name of a volume type')
+    .optional()
+    .describe('Names of volume types; one must fit. `*` and `?` are wildcards.'),
+  name: words('a name or pattern')
+    .optional()
+    .describe("Patterns for the volume's name; one must fit. `*` and `?` are wildcards."),
+  size: z
+    .strictObject({
+      atLeast: size.optional().describe('The smallest size that fits: `10GiB`, `2TiB`, or a number of GiB.'),
+      atMost: size.optional().describe('The largest size that fits.'),
+    })
+    .optional()
+    .describe("Limits for the volume's size."),
+}
+
+const condition = z
+  .strictObject(conditionParts)
+  .refine((given) => Object.values(given).some((part) => part !== undefined), {
+    error: 'expected at least one of project, metadata, type, name, size: without any it would exclude every volume',
+  })
+
+const where = z.strictObject({
+  ...conditionParts,
+  exclude: condition.optional().describe('Volumes that fit all of these parts are not protected by this policy.'),
+})
+
+const prefer = z.enum(['detached', 'frozen', 'crash']).refine((level) => level !== 'frozen', {
+  error:
+    'not available yet: freezing guests needs the agent on the compute hosts, which does not exist in this release',
+})
+
+const copy = z.strictObject({
+  target: z.string().describe('Where this copy goes: a name under `targets`.'),
+  force: z
+    .strictObject({
+      maxSize: size.describe('Volumes larger than this are never backed up this way: `100GiB`.'),
+      window: notYet('time windows do not exist in this release'),
+    })
+    .optional()
+    .describe(
+      "Only for `cinder-backup` with Ceph's driver: an incremental backup of the volume itself, in use or not. It is `crash` " +
+        'consistent and holds the volume in `backing-up` (no attach, extend, delete or live migration) for as long as it takes. ' +
+        'Never together with `volume.create.end` or detach events.',
+    ),
+  keep: notYet(everythingIsKept),
+  prove: notYet('copies are verified when they are written, not again later, in this release'),
+})
+
+const policyOptions = z
+  .strictObject({
+    protect: z
+      .enum(['volumes', 'servers'])
+      .refine((what) => what === 'volumes', {
+        error: 'not available yet: protecting whole servers needs guest freezing, which does not exist in this release',
+      })
+      .default('volumes')
+      .describe('What is protected: `volumes`, each by itself.'),
+    where: where.default({}).describe('Which volumes: all given parts must fit. Without any part, every volume.'),
+    on: z
+      .array(z.enum(triggerEvents))
+      .default([])
+      .describe('Notifications that ask for an archive. Without any, only `cinderkeep archive` makes one.'),
+    settle: duration
+      .default(30)
+      .describe(
+        'A burst of events within this time from the first is one archive: `30s`, `5m`, or a number of seconds.',
+      ),
+    consistency: z
+      .strictObject({
+        prefer: z
+          .array(prefer)
+          .min(1)
+          .default(['detached', 'crash'])
+          .describe('What is tried, in this order: `detached` (no attachment), `crash` (neither detached nor frozen).'),
+        require: prefer
+          .default('crash')
+          .describe(
+            'The least that is accepted; below it the archive fails instead. From best to least: `detached`, `crash`.',
+          ),
+      })
+      .default({ prefer: ['detached', 'crash'], require: 'crash' })
+      .describe('How consistent a capture must be.'),
+    copies: z.array(copy).min(1).describe('The copies that each archive makes, one on each target.'),
+    every: notYet(noSchedules),
+    timezone: notYet(noSchedules),
+    rpo: notYet(noSchedules),
+    window: notYet('time windows do not exist in this release'),
+    keep: notYet(everythingIsKept),
+    prove: notYet('copies are verified when they are written, not again later, in this release'),
+    permits: notYet('permits do not exist in this release'),
+  })
+  .superRefine((policy, context) => {
+    if (policy.consistency.require === 'detached' && !policy.consistency.prefer.includes('detached')) {
+      context.addIssue({
+        code: 'custom',
+        path: ['consistency', 'require'],
+        message: 'can never be reached: it is not in consistency.prefer',
+        input: policy.consistency.require,
+      })
+    }
+    policy.copies.forEach((one, index) => {
+      if (policy.copies.findIndex((other) => other.target === one.target) < index) {
+        context.addIssue({
+          code: 'custom',
+          path: ['copies', index, 'target'],
+          message: 'stands twice; a policy makes one copy on each target',
+          input: one.target,
+        })
+      }
+      if (one.force === undefined) return
+      const wrong = policy.on.filter((event) => exclusiveEvents.includes(event))
+      if (wrong.length > 0) {
+        context.addIssue({
+          code: 'custom',
+          path: ['copies', index, 'force'],
+          message: `holds the volume while someone is about to attach it, so it may not follow ${wrong.join(', ')}; take that out of \`on\``,
+        })
+      }
+      if (policy.consistency.require !== 'crash') {
+        context.addIssue({
+          code: 'custom',
+          path: ['copies', index, 'force'],
+          message: `is never better than crash, but consistency.require is ${policy.consistency.require}`,
+        })
+      }
+    })
+  })
+
+/**
+ * `policies:` of cinderkeep.yaml, in file order: the first that matches a volume protects it. Names start with a letter:
+ * JavaScript would move a key such as `10` to the front.
+ */
+export const policiesOptions = z
+  .record(
+    z
+      .string()
+      .regex(
+        /^[A-Za-z][A-Za-z0-9._-]*$/,
+        'expected a name that starts with a letter, of letters, digits, dots, dashes and underscores',
+      ),
+    policyOptions,
+  )
+  .default({})
+  .describe('Policies by name, in order: the first that matches a volume protects it.')
+
+type PoliciesOptions = z.output<typeof policiesOptions>
+
+/** Options as parsed → the plain data that `select` and `assess` work with. */
+export function toPolicies(options: PoliciesOptions): Policy[] {
+  return Object.entries(options).map(([name, policy]) => {
+    const { exclude, ...condition } = policy.where
+    return {
+      name,
+      protect: 'volumes',
+      where: { ...toCondition(condition), ...(exclude !== undefined && { exclude: toCondition(exclude) }) },
+      on: [...policy.on],
+      settleSeconds: policy.settle,
+      consistency: { prefer: [...policy.consistency.prefer], require: policy.consistency.require },
+      copies: policy.copies.map((copy) => ({
+        target: copy.target,
+        force: copy.force === undefined ? null : { maxSizeGib: copy.force.maxSize, window: null },
+      })),
+    }
+  })
+}
+
+function toCondition(given: z.output<typeof condition>): Condition {
+  return {
+    ...(given.project !== undefined && { project: given.project }),
+    ...(given.metadata !== undefined && { metadata: given.metadata }),
+    ...(given.type !== undefined && { type: given.type }),
+    ...(given.name !== undefined && { name: given.name }),
+    ...(given.size !== undefined && {
+      size: {
+        ...(given.size.atLeast !== undefined && { atLeastGib: given.size.atLeast }),
+        ...(given.size.atMost !== undefined && { atMostGib: given.size.atMost }),
+      },
+    }),
+  }
+}

@@ -1,0 +1,141 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { match } from '../../policy/match.js'
+import { fits } from '../../policy/patterns.js'
+import { select } from '../../policy/select.js'
+import { installation, policy, volumeFacts } from './volume-facts.js'
+import type { VolumeFacts, Where } from '../../policy/policy.js'
+
+const word = fc.constantFrom('a', 'b', 'ab', 'db-data', 'scratch-1')
+const anyVolume: fc.Arbitrary<VolumeFacts> = fc.record({
+  id: fc.uuid(),
+  name: word,
+  projectId: word,
+  projectName: fc.option(word),
+  type: fc.option(word),
+  sizeGib: fc.nat(5),
+  status: fc.constantFrom('available', 'in-use'),
+  metadata: fc.dictionary(word, word),
+  migrationStatus: fc.option(fc.constantFrom('success', 'error', 'migrating', 'starting', 'completing')),
+})
+const condition = fc.record(
+  {
+    project: fc.array(word, { minLength: 1 }),
+    type: fc.array(word, { minLength: 1 }),
+    name: fc.array(fc.constantFrom('*', 'a*', '?', 'db-*', 'scratch-*'), { minLength: 1 }),
+    metadata: fc.dictionary(word, word),
+    size: fc.record({ atLeastGib: fc.nat(5), atMostGib: fc.nat(5) }, { requiredKeys: [] }),
+  },
+  { requiredKeys: [] },
+)
+const where = fc.record({ own: condition, exclude: fc.option(condition) }).map(({ own, exclude }): Where => {
+  return exclude === null ? own : { ...own, exclude }
+})
+const policies = fc.array(where, { maxLength: 6 }).map((all) => all.map((one, i) => policy(`p${i}`, { where: one })))
+
+describe('select', () => {
+  it('takes the first policy in file order that matches, and names all later ones that match as shadowed', () => {
+    fc.assert(
+      fc.property(anyVolume, policies, (volume, all) => {
+        const matching = all.filter((one) => match(volume, one.where).matches).map((one) => one.name)
+        const { policy: selected, shadows, reasons } = select(volume, all, installation)
+        expect(selected?.name ?? null).toBe(matching[0] ?? null)
+        expect(shadows).toEqual(matching.slice(1))
+        expect(reasons).toHaveLength(Math.max(all.length, 1))
+        for (const reason of reasons) expect(reason).toMatch(/^[A-Z].*\.$/)
+      }),
+    )
+  })
+
+  it('never selects what archiving itself makes, whatever the policies say', () => {
+    const uuid = '0b3f4c1e-7a53-4f0e-9a1c-3a9d0a7d1c11'
+    const never: [Partial<VolumeFacts>, RegExp][] = [
+      [{ metadata: { 'ck:installation': installation } }, /this installation/],
+      [{ metadata: { 'ck:installation': uuid } }, /another Cinderkeep installation/],
+      [{ name: `ck-${uuid}-verify-cinder` }, /temporary volume of Cinderkeep/],
+      [{ name: `backup-vol-${uuid}` }, /Cinder's own backups/],
+      [{ name: `image-${uuid}`, metadata: { glance_image_id: uuid } }, /image cache/],
+      [{ projectId: 'internal' }, /internal project/],
+      [{ migrationStatus: `target:${uuid}` }, /destination of a migration of volume 0b3f4c1e/],
+      [{ migrationStatus: 'deleting' }, /about to be deleted/],
+    ]
+    for (const [change, because] of never) {
+      fc.assert(
+        fc.property(anyVolume, policies, (volume, all) => {
+          const selection = select({ ...volume, ...change }, [...all, policy('all')], installation, 'internal')
+          expect(selection.policy).toBeNull()
+          expect(selection.neverBecause).toMatch(because)
+        }),
+        { numRuns: 20 },
+      )
+    }
+  })
+
+  it("protects a tenant's own volume before, while and after it is migrated", () => {
+    for (const migrationStatus of [null, 'starting', 'migrating', 'completing', 'success', 'error', 'none']) {
+      expect(select(volumeFacts({ migrationStatus }), [policy('all')], installation).policy?.name).toBe('all')
+    }
+  })
+
+  it('protects what merely looks like a temporary volume', () => {
+    for (const name of ['ck-database', 'image-of-the-year', 'my-backup-vol-1']) {
+      expect(select(volumeFacts({ name }), [policy('all')], installation).policy?.name).toBe('all')
+    }
+    const image = volumeFacts({ name: 'image-0b3f4c1e-7a53-4f0e-9a1c-3a9d0a7d1c11' })
+    expect(select(image, [policy('all')], installation).policy?.name).toBe('all')
+  })
+
+  it('says which part of a policy did not fit', () => {
+    const where: Where = { project: ['payments'], metadata: { archive: 'gold' } }
+    const { reasons } = select(
+      volumeFacts({ metadata: { archive: 'silver' } }),
+      [policy('gold', { where })],
+      installation,
+    )
+    expect(reasons).toEqual(['Policy gold does not protect it: its metadata archive is "silver", not "gold".'])
+  })
+})
+
+describe('match', () => {
+  const matches = (change: Partial<VolumeFacts>, where: Where) => match(volumeFacts(change), where).matches
+
+  it('finds a project by its id and by its name, and by no other name', () => {
+    expect(matches({}, { project: ['payments'] })).toBe(true)
+    expect(matches({}, { project: ['other', volumeFacts().projectId] })).toBe(true)
+    expect(matches({}, { project: ['other'] })).toBe(false)
+    expect(match(volumeFacts({ projectName: null }), { project: ['payments'] }).because).toMatch(/name is not known/)
+  })
+
+  it('asks for every key of metadata, and takes wildcards in values', () => {
+    const metadata = { archive: 'gold', tier: '1' }
+    expect(matches({ metadata }, { metadata: { archive: 'gold', tier: '*' } })).toBe(true)
+    expect(matches({ metadata }, { metadata: { archive: 'gold', owner: '*' } })).toBe(false)
+    expect(matches({ metadata: {} }, { metadata: { constructor: '*' } })).toBe(false)
+  })
+
+  it('counts both limits of size in', () => {
+    const size = { atLeastGib: 10, atMostGib: 20 }
+    expect([9, 10, 20, 21].map((sizeGib) => matches({ sizeGib }, { size }))).toEqual([false, true, true, false])
+  })
+
+  it('excludes only what fits every part of exclude', () => {
+    const where: Where = { exclude: { name: ['scratch-*'], project: ['payments'] } }
+    expect(matches({ name: 'scratch-1' }, where)).toBe(false)
+    expect(matches({ name: 'scratch-1', projectName: 'other' }, where)).toBe(true)
+    expect(matches({}, where)).toBe(true)
+  })
+})
+
+describe('fits', () => {
+  it('agrees with the regular expression that says the same', () => {
+    const signs = fc.array(fc.constantFrom('a', 'b', '.', '*', '?'), { maxLength: 8 }).map((all) => all.join(''))
+    const text = fc.array(fc.constantFrom('a', 'b', '.'), { maxLength: 8 }).map((all) => all.join(''))
+    fc.assert(
+      fc.property(text, signs, (value, pattern) => {
+        const expression = pattern.replaceAll('.', '\\.').replaceAll('*', '.*').replaceAll('?', '.')
+        expect(fits(value, pattern)).toBe(new RegExp(`^${expression}$`).test(value))
+      }),
+      { numRuns: 1000 },
+    )
+  })
+})
