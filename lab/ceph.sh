@@ -10,7 +10,6 @@ ceph_cluster_name() { echo "cklab$PORT_SHIFT"; }
 ceph_link() { echo "/etc/ceph/$(ceph_cluster_name).client.admin.keyring"; }
 remove_ceph_link() {
   [ "$(readlink "$(ceph_link)")" != "$LAB/ceph-prod/keyring" ] || rm -f "$(ceph_link)"
-  [ ! -f "$LAB/made-etc-ceph" ] || rmdir --ignore-fail-on-non-empty /etc/ceph
 }
 
 ceph_conf() { echo "$LAB/ceph-$1/ceph.conf"; }
@@ -27,6 +26,7 @@ prepare_ceph() { # CLUSTER
 fsid = $fsid
 mon host = [v2:127.0.0.1:$port,v1:127.0.0.1:$((port + 1))]
 public addr = 127.0.0.1
+cluster addr = 127.0.0.1
 auth cluster required = cephx
 auth service required = cephx
 auth client required = cephx
@@ -116,7 +116,7 @@ ceph_pools() { # CLUSTER POOL...
 ceph_users() {
   ceph_user prod 'allow rx pool=volumes, allow rwx pool=volumes object_prefix rbd_header, allow rwx pool=volumes object_prefix rbd_object_map, allow rx pool=images'
   ceph_user backup 'profile rbd-read-only pool=backups'
-  if [ ! -d /etc/ceph ]; then mkdir /etc/ceph && touch "$LAB/made-etc-ceph"; fi
+  mkdir -p /etc/ceph
   ln -sfn "$LAB/ceph-prod/keyring" "$(ceph_link)"
 }
 ceph_user() { # CLUSTER OSD-CAPABILITIES

@@ -5,7 +5,7 @@ CINDER=(cinder-scheduler cinder-volume cinder-backup cinder-api)
 cinder_conf() { echo "$LAB/os/cinder/cinder.conf"; }
 
 prepare_cinder() { # ceph | posix
-  mkdir -p "$LAB/os/cinder"/{state,lock,coord} "$LAB/posix-backups"
+  mkdir -p "$LAB/os/cinder"/{state,lock,coord,tmp} "$LAB/posix-backups"
   local before
   before=$(cat "$LAB/os/backup-driver" 2>/dev/null || true)
   write_cinder_conf "$1" >"$(cinder_conf)"
@@ -110,7 +110,8 @@ C
 }
 
 launch_cinder() { # cinder-api | cinder-scheduler | ...
-  launch "$1" "$1" --config-file "$(cinder_conf)" --log-file "$LOG/$1.log"
+  # os-brick leaves a temporary ceph.conf for each volume it opens
+  launch "$1" env TMPDIR="$LAB/os/cinder/tmp" "$1" --config-file "$(cinder_conf)" --log-file "$LOG/$1.log"
 }
 
 start_cinder() {

@@ -1,5 +1,7 @@
 # shellcheck shell=bash
 # What every part of the lab shares: places, ports, and how a service is started, recognised and stopped.
+# `here`, set by the lab script, is the directory of these files.
+# shellcheck disable=SC2154
 
 export LAB=${LAB:-$(dirname "$here")/.lab}
 LAB=$(realpath -m "$LAB")
@@ -129,7 +131,7 @@ stop_service() { # NAME [SIGNAL]: the whole process group; what ignores SIGTERM 
     say "stop $1"
     # cinder's and uwsgi's masters stop their children themselves
     if [ "${2:-TERM}" = KILL ]; then kill -KILL -- "-$pid"; else kill -TERM "$pid"; fi
-    for _ in $(seq 150); do gone "$pid" && break || sleep .2; done
+    for _ in $(seq 150); do gone "$pid" && break; sleep .2; done
     gone "$pid" || { say "$1 does not end; killed" && kill -KILL -- "-$pid"; }
     wait_until 10 "$1 cannot be killed" gone "$pid"
   fi

@@ -6,7 +6,8 @@ keystone_url() { echo "http://127.0.0.1:$(port_of keystone)/v3"; }
 prepare_keystone() {
   local K=$LAB/os/keystone url
   url=$(keystone_url)
-  mkdir -p -m 700 "$K" "$K/fernet-keys" "$K/credential-keys"
+  mkdir -p "$K/fernet-keys" "$K/credential-keys"
+  chmod 700 "$K" "$K"/*-keys
   cat >"$K/keystone.conf" <<C
 [DEFAULT]
 log_file = $LOG/keystone.log

@@ -5,7 +5,8 @@ prepare_mariadb() {
   [ -f "$LAB/mariadb/ready" ] && return
   say "mariadb: new data directory"
   rm -rf "$LAB/mariadb"
-  mkdir -p -m 700 "$LAB/mariadb"
+  mkdir -p "$LAB/mariadb"
+  chmod 700 "$LAB/mariadb"
   mariadb-install-db --no-defaults --user=root --datadir="$LAB/mariadb/data" --skip-test-db \
     --auth-root-authentication-method=normal >"$LOG/mariadb-install.out" 2>&1 || die "mariadb-install-db failed; see $LOG/mariadb-install.out"
   touch "$LAB/mariadb/ready"

@@ -33,6 +33,8 @@ apt_get() { apt-get -y -qq -o DPkg::Lock::Timeout=600 "$@" >>"$LOG/apt.log" 2>&1
 # Debian's cinder 21.3.1 cannot build a context from oslo.messaging 14.0.3's sanitised one: it has read_deleted=None, which
 # RequestContext refuses, so every notification, and with it every API call that makes one, is a 500.
 mend_cinder_context() {
-  sed -i "s/read_deleted=values.get('read_deleted'),/read_deleted=values.get('read_deleted') or 'no',/" \
-    /usr/lib/python3/dist-packages/cinder/context.py
+  local file=/usr/lib/python3/dist-packages/cinder/context.py
+  grep -q "read_deleted=values.get('read_deleted')," "$file" || return 0
+  say "mending $file"
+  sed -i "s/read_deleted=values.get('read_deleted'),/read_deleted=values.get('read_deleted') or 'no',/" "$file"
 }

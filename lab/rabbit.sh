@@ -4,7 +4,8 @@
 
 prepare_rabbit() {
   local R=$LAB/rabbit
-  mkdir -p -m 700 "$R"
+  mkdir -p "$R"
+  chmod 700 "$R"
   echo '[].' >"$R/enabled_plugins"
   # the machine's own /etc/rabbitmq must not be read: it may name its node or its ports
   : >"$R/env.conf"

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154
 # Who is in the cloud besides admin: Cinder's own user, its endpoints, and two tenants whose volumes an administrator archives.
 
 TENANTS=(payments research) # project and user of the same name, password "secret", role member
