@@ -1,4 +1,10 @@
 /** Cinder's volumes, snapshots and backups as the rest of Cinderkeep sees them. */
+import { backupCalls } from './backups.js'
+import { cinderCalls } from './cinder-call.js'
+import { stateCalls } from './cinder-state.js'
+import type { CloudSession } from './session.js'
+import { snapshotCalls } from './snapshots.js'
+import { volumeCalls } from './volumes.js'
 
 /** One attachment as `GET /volumes/{id}` shows it. */
 export interface Attachment {
@@ -185,4 +191,10 @@ export interface Cinder {
   listMessages(resourceId: string): Promise<Message[]>
   /** Admin only: sets a stuck object's status. */
   resetStatus(kind: 'volumes' | 'snapshots' | 'backups', id: string, status: string): Promise<void>
+}
+
+/** Cinder's API, version 3.43 at least, as the session's identity. */
+export function cinder(session: CloudSession): Cinder {
+  const calls = cinderCalls(session)
+  return { ...volumeCalls(calls), ...snapshotCalls(calls), ...backupCalls(calls), ...stateCalls(calls) }
 }
