@@ -97,7 +97,17 @@ export interface CopyContext {
   /** Aborted on any cancellation: kill children, wait for their end, then throw. */
   signal: AbortSignal
   /** Tells progress; a heartbeat. Cheap, may be called often. */
-  report(progress: Progress): void
+  report: (progress: Progress) => void
+}
+
+/** How a policy wants a copy written, beside what every target does. */
+export interface WriteOptions {
+  /**
+   * cinder-backup with Ceph's driver only: an incremental backup of the volume itself, in use or not (design section 7).
+   * The capture then has no snapshot (`snapshotId` is empty), and the copy names its own. Size limit and events are
+   * the policy's business; a volume that was just created or detached is refused here as well.
+   */
+  force: boolean
 }
 
 /** Where `restoreCopy` writes. */
@@ -119,7 +129,7 @@ export interface Target {
   /** Where each act must run: `control` (REST only) or `move` (near the bytes: `move@<zone of the volume>`). */
   queues: { write: 'control' | 'move'; verify: 'control' | 'move' }
   /** @param base the copy to build upon, or null for a full one; a target may ignore it */
-  writeCopy(capture: Capture, base: Copy | null, context: CopyContext): Promise<Copy>
+  writeCopy(capture: Capture, base: Copy | null, context: CopyContext, options?: WriteOptions): Promise<Copy>
   /** Only reads the copy. @param capture while it still exists; without it the recorded root hash is compared */
   verifyCopy(copy: Copy, capture: Capture | null, context: CopyContext): Promise<Verification>
   /** Writes state, root hash, reason and time on the target itself, so that a rebuild finds them. */

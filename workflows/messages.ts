@@ -12,6 +12,8 @@ export const workflowTypes = { watchVolume: 'watchVolume', archiveVolume: 'archi
 export const volumeWorkflowId = (volumeId: string): string => `volume/${volumeId}`
 export const archiveWorkflowId = (volumeId: string, slot: string, attempt: number): string =>
   `archive/${volumeId}/${slot}/${attempt}`
+/** What the ids of all archives of a volume begin with. */
+export const archiveWorkflowPrefix = (volumeId: string): string => `archive/${volumeId}/`
 /** What asked for an archive when a person did; `id` is a UUID. */
 export const manualSlot = (id: string): string => `manual:${id}`
 export const eventSlot = (hint: Hint): string => `event:${hint.event}:${hint.messageId}`
@@ -75,22 +77,22 @@ export interface RunningArchive {
   archive: string
   archiveId: string
   slot: string
-  attempt: number
   events: string[]
   targets: string[]
+  /** How many tries for this slot failed before it. */
+  failures: number
 }
 
 /** One more archive that a target should get: its lane was busy, or the last try failed. */
 export interface Want {
   slot: string
-  attempt: number
   events: string[]
   /** Milliseconds since the epoch; not before then. */
   at: number
   /** For people: why it is wanted. */
   reason: string
-  /** Set when it is wanted because the last try failed. */
-  failed: boolean
+  /** How many tries failed; 0 when its lane was only busy. */
+  failures: number
 }
 
 /** Hints that wait for the end of the settle time, or to be looked at for the first time. */
@@ -119,7 +121,9 @@ export interface VolumeState {
   running: Record<string, string>
   archives: RunningArchive[]
   wants: Record<string, Want>
-  asked: { slot: string; targets: string[] | null; failures: number }[]
+  /** The last try of each slot that is still wanted or running: no two archives share an id. */
+  tries: Record<string, number>
+  asked: { slot: string; targets: string[] | null }[]
   refused: { slot: string; reasons: string[] }[]
   /** Targets that have not yet said which copies they hold; null: none was asked, not even for their names. */
   rebuilding: string[] | null
@@ -129,7 +133,7 @@ export interface VolumeState {
 }
 
 /** What `describe`-like callers see of a volume's workflow without its points. */
-export interface VolumeStatus extends Omit<VolumeState, 'points' | 'seen'> {
+export interface VolumeStatus extends Omit<VolumeState, 'points'> {
   volumeId: string
   protection: Protection | null
   points: number

@@ -1,0 +1,52 @@
+/** The acts of the control worker: REST calls only, no bytes. One file an act. */
+import type { WorkflowClient } from '@temporalio/client'
+import type { Cinder } from '../openstack/cinder.js'
+import type { Policy } from '../policy/policy.js'
+import type { Sources } from '../source/source.js'
+import type { Log } from '../log/log.js'
+import type { Target } from '../targets/target.js'
+import type { Pace } from '../workflows/messages.js'
+import { assessVolume } from './assess.js'
+import { awaitArchive } from './await-archive.js'
+import { beginRebuild } from './begin-rebuild.js'
+import { listCopies } from './list-copies.js'
+import { markCopy } from './mark-copy.js'
+import { moveActivities } from './move-activities.js'
+import { releaseCapture } from './release-capture.js'
+import { removeTemporaries } from './remove-temporaries.js'
+import { takeCapture } from './take-capture.js'
+import { undoArchive } from './undo-archive.js'
+
+/** What the acts need; built once a process. */
+export interface Deps {
+  installation: string
+  policies: Policy[]
+  /** SHA-256 of the policies, hex. */
+  policyHash: string
+  pace: Pace
+  cinder: Cinder
+  /** The project's name; null where it may not be read. */
+  projectName(id: string): Promise<string | null>
+  sources: Sources
+  targets: ReadonlyMap<string, Target>
+  workflows: WorkflowClient
+  log: Log
+}
+
+export type ControlActivities = ReturnType<typeof controlActivities>
+
+export function controlActivities(deps: Deps) {
+  return {
+    // targets of which no byte passes through us are written from here too
+    ...moveActivities(deps),
+    assess: assessVolume(deps),
+    beginRebuild: beginRebuild(deps),
+    listCopies: listCopies(deps),
+    awaitArchive: awaitArchive(deps),
+    undoArchive: undoArchive(deps),
+    takeCapture: takeCapture(deps),
+    releaseCapture: releaseCapture(deps),
+    removeTemporaries: removeTemporaries(deps),
+    markCopy: markCopy(deps),
+  }
+}

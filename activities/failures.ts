@@ -1,0 +1,74 @@
+import type { ActivityExecuteInput, ActivityInboundCallsInterceptor, Next } from '@temporalio/worker'
+import { activityInfo } from '@temporalio/activity'
+import { ApplicationFailure, CancelledFailure } from '@temporalio/common'
+import { CodedError } from '../errors/coded-error.js'
+import type { Log } from '../log/log.js'
+
+/** What trying again cannot mend: the archive gives up, and its slot is tried anew later. Everything else is retried. */
+const permanent = new Set<string>([
+  'CK-VOLUME-GONE',
+  'CK-CAPTURE-LOST',
+  'CK-CONSISTENCY-FLOOR',
+  'CK-BACKUP-FAILED',
+  'CK-BACKUP-GONE',
+  'CK-COPY-HAS-DEPENDENTS',
+  'CK-CLOUD-BAD-REQUEST',
+  'CK-CLOUD-FORBIDDEN',
+  'CK-CLOUD-NOT-FOUND',
+  'CK-CLOUD-QUOTA',
+  'CK-CLOUD-ANSWER-INVALID',
+])
+
+/** Acts that remove what we made are never given up: whoever mends the cloud need not think of them. */
+const neverGivenUp = new Set([
+  'releaseCapture',
+  'removeTemporaries',
+  'undoArchive',
+  'markCopy',
+  'listCopies',
+  'beginRebuild',
+])
+
+/** The one place that decides between retry and giving up; the text is what `docs/errors.md` and the UI show. */
+export function toFailure(error: unknown, activity: string): unknown {
+  if (error instanceof ApplicationFailure || error instanceof CancelledFailure) return error
+  if (!(error instanceof CodedError)) return error
+  const { code, cure, message } = error
+  const retryAfterSeconds = (error as { retryAfterSeconds?: unknown }).retryAfterSeconds
+  return ApplicationFailure.create({
+    type: code,
+    message: `${code}  ${message}${cure === undefined ? '' : `\n  ${cure}`}`,
+    nonRetryable: permanent.has(code) && !neverGivenUp.has(activity),
+    ...(typeof retryAfterSeconds === 'number' ? { nextRetryDelay: `${retryAfterSeconds} seconds` } : {}),
+  })
+}
+
+/** Casts every activity's error, and logs it with the ids that the UI shows. */
+export function failureInterceptor(log: Log): ActivityInboundCallsInterceptor {
+  return {
+    async execute(
+      input: ActivityExecuteInput,
+      next: Next<ActivityInboundCallsInterceptor, 'execute'>,
+    ): Promise<unknown> {
+      const { activityType: activity, attempt, workflowExecution } = activityInfo()
+      try {
+        return await next(input)
+      } catch (error) {
+        const failure = toFailure(error, activity)
+        if (failure instanceof ApplicationFailure && failure.category !== 'BENIGN') {
+          const code = failure.type ?? 'CK-UNEXPECTED'
+          log.warn(
+            { activity, attempt, archive: workflowExecution?.workflowId ?? '', code, err: error },
+            failure.message,
+          )
+        } else if (!(failure instanceof ApplicationFailure) && !(failure instanceof CancelledFailure)) {
+          log.error(
+            { activity, attempt, archive: workflowExecution?.workflowId ?? '', err: error },
+            'unexpected failure',
+          )
+        }
+        throw failure
+      }
+    },
+  }
+}

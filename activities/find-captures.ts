@@ -1,0 +1,35 @@
+import type { Snapshot } from '../openstack/cinder.js'
+import type { CaptureRequest } from './take-capture.js'
+import type { Deps } from './control-activities.js'
+
+export const captureName = (archiveId: string): string => `ck-${archiveId}`
+
+/** What a snapshot of ours carries: enough to prove it ours without Temporal. */
+export function captureMetadata(
+  installation: string,
+  request: CaptureRequest,
+  detached: boolean,
+): Record<string, string> {
+  return {
+    'ck:installation': installation,
+    'ck:archive': request.archiveId,
+    'ck:purpose': 'capture',
+    'ck:volume': request.volumeId,
+    'ck:expires': new Date(Date.now() + request.maxAgeSeconds * 1000).toISOString(),
+    // an attempt that finds the snapshot cannot look back
+    'ck:before': detached ? 'detached' : 'in-use',
+  }
+}
+
+/** The archive's snapshots, oldest first: never another installation's, never a tenant's of the same name. */
+export async function findCaptures(
+  { cinder, installation }: Pick<Deps, 'cinder' | 'installation'>,
+  { archiveId, volumeId }: { archiveId: string; volumeId: string },
+): Promise<Snapshot[]> {
+  const found: Snapshot[] = []
+  for await (const snapshot of cinder.listSnapshots({ name: captureName(archiveId), volumeId })) {
+    const { metadata } = snapshot
+    if (metadata['ck:installation'] === installation && metadata['ck:archive'] === archiveId) found.push(snapshot)
+  }
+  return found.sort((a, b) => a.createdAt.localeCompare(b.createdAt))
+}

@@ -1,0 +1,196 @@
+import {
+  ApplicationFailure,
+  CancellationScope,
+  getExternalWorkflowHandle,
+  isCancellation,
+  log,
+  proxyActivities,
+  setHandler,
+  workflowInfo,
+} from '@temporalio/workflow'
+import type { ControlActivities } from '../activities/control-activities.js'
+import type { Capture, Copy } from '../targets/target.js'
+import { failureOf } from './failure-of.js'
+import type { ArchiveOutcome, ArchiveRequest, TargetOutcome, TargetPlan } from './messages.js'
+import { archiveFailedType, laneFreedSignal, outcomeQuery } from './messages.js'
+import { moveActivities } from './move-activities.js'
+import { showArchive } from './show-archive.js'
+
+const capturing = proxyActivities<Pick<ControlActivities, 'takeCapture'>>({
+  startToCloseTimeout: '10 minutes',
+  scheduleToCloseTimeout: '30 minutes',
+  heartbeatTimeout: '30 seconds',
+  retry: { initialInterval: '2 seconds', backoffCoefficient: 2, maximumInterval: '1 minute' },
+})
+
+// what we made is removed, and what we found out is written down, however long it takes: no cap
+const finishing = proxyActivities<Pick<ControlActivities, 'releaseCapture' | 'removeTemporaries' | 'markCopy'>>({
+  startToCloseTimeout: '30 minutes',
+  heartbeatTimeout: '30 seconds',
+  retry: { initialInterval: '2 seconds', backoffCoefficient: 2, maximumInterval: '5 minutes' },
+})
+
+/**
+ * One recovery point: capture → write → verify on every target side by side → release. Every name it uses comes from
+ * its input, so that a retry, another worker and a reset find what an earlier one made.
+ * @returns what became of each target
+ * @throws ApplicationFailure `CK-ARCHIVE-FAILED` with that outcome as its detail when a target got no good copy
+ */
+export async function archiveVolume(request: ArchiveRequest): Promise<ArchiveOutcome> {
+  const outcome = newOutcome(request)
+  setHandler(outcomeQuery, () => outcome)
+  try {
+    showArchive(request, outcome, 'capturing')
+    const capture = (outcome.capture ??= await takeCapture(request))
+    await beforeTooOld(request, outcome, () => copyToAll(request, outcome, capture))
+  } catch (error) {
+    for (const target of outcome.targets) target.failure ??= failureOf(error)
+    if (isCancellation(error)) throw error
+  } finally {
+    await CancellationScope.nonCancellable(() => release(request, outcome))
+  }
+  return conclude(request, outcome)
+}
+
+function newOutcome({ archiveId, slot, capture, targets }: ArchiveRequest): ArchiveOutcome {
+  const archive = workflowInfo().workflowId
+  return {
+    archive,
+    archiveId,
+    slot,
+    capture,
+    targets: targets.map(({ target }) => ({ target, copy: null, failure: null })),
+  }
+}
+
+async function takeCapture(request: ArchiveRequest): Promise<Capture> {
+  const { archiveId, slot, volume, consistency, group, pace } = request
+  const named = volume.name || volume.id
+  const snapshot = request.targets.some(({ force }) => !force)
+  const summary = snapshot ? `snapshot ck-${archiveId} of ${named}` : `look at ${named}`
+  const archive = workflowInfo().workflowId
+  const maxAgeSeconds = pace.captureMaxAgeSeconds
+  return capturing.takeCapture.executeWithOptions({ summary }, [
+    { archiveId, archive, slot, group, volumeId: volume.id, consistency, maxAgeSeconds, snapshot },
+  ])
+}
+
+/** A snapshot is in the tenant's way: at its maximum age it goes, and what is unfinished is tried again later. */
+async function beforeTooOld(
+  request: ArchiveRequest,
+  outcome: ArchiveOutcome,
+  work: () => Promise<void>,
+): Promise<void> {
+  const { captureMaxAgeSeconds } = request.pace
+  try {
+    await CancellationScope.withTimeout(captureMaxAgeSeconds * 1000, work)
+  } catch (error) {
+    if (!isCancellation(error) || CancellationScope.current().consideredCancelled) throw error
+    const message = `CK-CAPTURE-TOO-OLD  not done within ${captureMaxAgeSeconds} s, the capture's maximum age`
+    for (const target of outcome.targets) {
+      if (target.copy?.state !== 'verified') target.failure ??= { code: 'CK-CAPTURE-TOO-OLD', message }
+    }
+  }
+}
+
+async function copyToAll(request: ArchiveRequest, outcome: ArchiveOutcome, capture: Capture): Promise<void> {
+  showArchive(request, outcome, 'writing')
+  await Promise.all(
+    request.targets.map(async (plan, i) => {
+      const mine = outcome.targets[i]
+      if (mine !== undefined) await copyTo(request, outcome, plan, mine, capture)
+    }),
+  )
+}
+
+/** One target's failure is its own: the others go on. */
+async function copyTo(
+  request: ArchiveRequest,
+  outcome: ArchiveOutcome,
+  plan: TargetPlan,
+  mine: TargetOutcome,
+  capture: Capture,
+): Promise<void> {
+  try {
+    mine.copy = await writeCopy(request, plan, capture)
+    await freeLane(request, plan.target)
+    showArchive(request, outcome, 'verifying')
+    mine.copy = await verifyCopy(request, plan, mine.copy, capture)
+    const { state, reason } = mine.copy
+    if (state === 'damaged') {
+      const message = `CK-COPY-DAMAGED  the copy on ${plan.target} did not read back as it was written: ${reason ?? 'unknown'}`
+      mine.failure = { code: 'CK-COPY-DAMAGED', message }
+    }
+  } catch (error) {
+    if (isCancellation(error)) throw error
+    mine.failure = failureOf(error)
+  }
+  showArchive(request, outcome, 'verifying')
+}
+
+async function writeCopy({ volume, pace }: ArchiveRequest, plan: TargetPlan, capture: Capture): Promise<Copy> {
+  const { target, force } = plan
+  return moveActivities(plan.writeQueue, pace).writeCopy.executeWithOptions(
+    { summary: `${volume.name || volume.id} → ${target}` },
+    [{ target, capture, base: null, force }],
+  )
+}
+
+/** Reads the copy back, and writes the verdict on the target itself, where a rebuild will look for it. */
+async function verifyCopy(request: ArchiveRequest, plan: TargetPlan, copy: Copy, capture: Capture): Promise<Copy> {
+  const { volume, pace } = request
+  const summary = `read back ${volume.name || volume.id} from ${plan.target}`
+  const move = moveActivities(plan.verifyQueue, pace)
+  const { state, rootHash, reason } = await move.verifyCopy.executeWithOptions({ summary }, [
+    { target: plan.target, copy, capture },
+  ])
+  const verifiedAt = state === 'verified' ? new Date(Date.now()).toISOString() : null
+  return finishing.markCopy.executeWithOptions({ summary: `mark it ${state}` }, [
+    { target: plan.target, copy, mark: { state, rootHash, verifiedAt, reason } },
+  ])
+}
+
+/** The lane's holder is told at once; one that is gone will find the copy on the target. */
+async function freeLane({ entity }: ArchiveRequest, target: string): Promise<void> {
+  if (entity === null) return
+  const archive = workflowInfo().workflowId
+  try {
+    await getExternalWorkflowHandle(entity).signal(laneFreedSignal, { archive, target })
+  } catch (error) {
+    if (isCancellation(error)) throw error
+    log.info('nobody holds the lane any more', { entity, target })
+  }
+}
+
+/** Removes what the archive made beside finished copies; clones go first, since the snapshot cannot go before them. */
+async function release(request: ArchiveRequest, outcome: ArchiveOutcome): Promise<void> {
+  const { archiveId, volume } = request
+  showArchive(request, outcome, 'releasing')
+  await Promise.all(
+    request.targets.map(({ target }) =>
+      finishing.removeTemporaries.executeWithOptions({ summary: `temporaries on ${target}` }, [
+        { target, archiveId, volumeId: volume.id },
+      ]),
+    ),
+  )
+  await finishing.releaseCapture.executeWithOptions({ summary: `snapshot ck-${archiveId}` }, [
+    { archiveId, volumeId: volume.id, snapshotId: outcome.capture?.snapshotId ?? null },
+  ])
+}
+
+function conclude(request: ArchiveRequest, outcome: ArchiveOutcome): ArchiveOutcome {
+  const failed = outcome.targets.filter(({ failure }) => failure !== null)
+  showArchive(request, outcome, failed.length === 0 ? 'done' : 'failed')
+  if (failed.length === 0) return outcome
+  const lines = failed.map(({ target, failure }) => `  ${target}: ${failure?.message ?? ''}`)
+  const { name, id } = request.volume
+  throw ApplicationFailure.create({
+    type: archiveFailedType,
+    message: [
+      `${archiveFailedType}  ${name || id} has no good copy on ${failed.map(({ target }) => target).join(', ')}`,
+      ...lines,
+    ].join('\n'),
+    nonRetryable: true,
+    details: [outcome],
+  })
+}

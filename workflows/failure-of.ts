@@ -1,0 +1,14 @@
+import { ActivityFailure, ApplicationFailure, CancelledFailure, TimeoutFailure } from '@temporalio/workflow'
+
+/** Code and text of what made an activity fail, as an operator reads them. */
+export function failureOf(error: unknown): { code: string; message: string } {
+  const cause = error instanceof ActivityFailure ? error.cause : error
+  if (cause instanceof ApplicationFailure) return { code: cause.type ?? 'CK-UNEXPECTED', message: cause.message }
+  if (cause instanceof TimeoutFailure) {
+    const what = error instanceof ActivityFailure ? error.activityType : 'a step'
+    const last = cause.cause instanceof Error ? ` Its last error: ${cause.cause.message}` : ''
+    return { code: 'CK-TIMED-OUT', message: `CK-TIMED-OUT  ${what} did not succeed in time.${last}` }
+  }
+  if (cause instanceof CancelledFailure) return { code: 'CK-CANCELLED', message: 'CK-CANCELLED  it was cancelled' }
+  return { code: 'CK-UNEXPECTED', message: cause instanceof Error ? cause.message : String(cause) }
+}

@@ -1,0 +1,49 @@
+import { proxyActivities } from '@temporalio/workflow'
+import type { ControlActivities } from '../activities/control-activities.js'
+import type { ArchiveOutcome, RunningArchive } from './messages.js'
+import type { ArchiveHandle } from './start-archive.js'
+
+const polling = proxyActivities<Pick<ControlActivities, 'awaitArchive'>>({
+  startToCloseTimeout: '30 seconds',
+  // asks once a minute for as long as it takes; retries leave no events in the history
+  retry: { initialInterval: '1 minute', backoffCoefficient: 1 },
+})
+const cleaning = proxyActivities<Pick<ControlActivities, 'undoArchive'>>({
+  startToCloseTimeout: '30 minutes',
+  heartbeatTimeout: '1 minute',
+  retry: { initialInterval: '5 seconds', backoffCoefficient: 2, maximumInterval: '10 minutes' },
+})
+
+/** How an archive ended. */
+export interface ArchiveEnd {
+  outcome: ArchiveOutcome | null
+  /** Why it gave no (whole) outcome; for people. */
+  failure: string | null
+  /** Whether another try makes sense: not after a person cancelled it. */
+  retry: boolean
+}
+
+/**
+ * Waits for an archive's end. The child handle of this run answers first; when it says anything but success, or in a
+ * later run, the server is asked: a reset archive looks terminated to its parent while it goes on under the same id.
+ * What a terminated one left is removed by name.
+ */
+export async function followArchive(
+  volumeId: string,
+  archive: RunningArchive,
+  handle: ArchiveHandle | null,
+): Promise<ArchiveEnd> {
+  // a handle that says anything but success is not believed: the server knows what became of the archive
+  const outcome = await handle?.result().catch(() => null)
+  if (outcome) return { outcome, failure: null, retry: true }
+  const end = await polling.awaitArchive.executeWithOptions({ summary: `the end of ${archive.archive}` }, [
+    { archive: archive.archive },
+  ])
+  if (end.status === 'completed' || end.status === 'failed') {
+    return { outcome: end.outcome, failure: end.failure, retry: true }
+  }
+  await cleaning.undoArchive.executeWithOptions({ summary: `what ${archive.archive} left` }, [
+    { volumeId, archiveId: archive.archiveId, targets: archive.targets },
+  ])
+  return { outcome: end.outcome, failure: end.failure, retry: end.status === 'terminated' }
+}

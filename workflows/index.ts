@@ -1,0 +1,3 @@
+/** The list that the bundler sees. */
+export { archiveVolume } from './archive-volume.js'
+export { watchVolume } from './watch-volume.js'

@@ -1,0 +1,57 @@
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common'
+import type { ChildWorkflowHandle } from '@temporalio/workflow'
+import { ParentClosePolicy, startChild, WorkflowIdReusePolicy } from '@temporalio/workflow'
+import type { archiveVolume } from './archive-volume.js'
+import type { ArchivePlan, ArchiveRequest, RunningArchive, Verdict } from './messages.js'
+import { volumeWorkflowId, workflowTypes } from './messages.js'
+import { searchAttributes } from './search-attributes.js'
+
+export type ArchiveHandle = ChildWorkflowHandle<typeof archiveVolume>
+
+/** What `beginRebuild` finds on an archive that nobody remembers. */
+export type ArchiveMemo = Omit<RunningArchive, 'archive'>
+
+/**
+ * Starts an archive that outlives its parent's runs, and returns when it has started. One that runs already, or ran,
+ * under the same id is followed instead: it did this work.
+ */
+export async function startArchive(
+  volume: NonNullable<Verdict['volume']>,
+  verdict: Pick<Verdict, 'policy' | 'policyHash'>,
+  plan: ArchivePlan,
+  archive: RunningArchive,
+  attempt: number,
+): Promise<ArchiveHandle | null> {
+  const request: ArchiveRequest = {
+    ...plan,
+    volume,
+    policy: verdict.policy,
+    policyHash: verdict.policyHash,
+    slot: archive.slot,
+    attempt,
+    capture: null,
+    group: null,
+    entity: volumeWorkflowId(volume.id),
+  }
+  const { archive: workflowId, ...memo } = archive
+  const project = volume.projectName ?? volume.projectId
+  try {
+    return await startChild<typeof archiveVolume>(workflowTypes.archiveVolume, {
+      workflowId,
+      args: [request],
+      parentClosePolicy: ParentClosePolicy.ABANDON,
+      workflowIdReusePolicy: WorkflowIdReusePolicy.REJECT_DUPLICATE,
+      staticSummary: `${volume.name || volume.id} (${project}) → ${archive.targets.join(', ')}`,
+      memo: memo satisfies ArchiveMemo,
+      typedSearchAttributes: [
+        { key: searchAttributes.name, value: volume.name || volume.id },
+        { key: searchAttributes.project, value: project },
+        { key: searchAttributes.target, value: archive.targets },
+        { key: searchAttributes.policy, value: verdict.policy ?? 'by hand' },
+      ],
+    })
+  } catch (error) {
+    if (error instanceof WorkflowExecutionAlreadyStartedError) return null
+    throw error
+  }
+}

@@ -1,0 +1,235 @@
+/** What a volume's workflow remembers, and the plain rules by which it changes. Pure: no timers, no activities. */
+import type { Copy } from '../targets/target.js'
+import type {
+  ArchiveOutcome,
+  Hint,
+  Protection,
+  RecoveryPoint,
+  RunningArchive,
+  TargetOutcome,
+  VolumeState,
+  VolumeStatus,
+  Want,
+} from './messages.js'
+import { eventSlot } from './messages.js'
+
+/** Message ids that are remembered; notifications are doubled within minutes, not after hundreds of others. */
+const seenLimit = 256
+/** A payload this large still leaves room in a history's 2 MB; the targets hold the rest (design section 4). */
+const pointsLimitBytes = 128 * 1024
+/** Failed archives are tried again after these many minutes; the last one repeats. */
+const backoffMinutes = [1, 5, 15, 60, 360]
+
+export function freshState(): VolumeState {
+  return {
+    name: null,
+    project: null,
+    policy: null,
+    points: [],
+    seen: [],
+    burst: null,
+    running: {},
+    archives: [],
+    wants: {},
+    tries: {},
+    asked: [],
+    refused: [],
+    rebuilding: null,
+    sourceGone: false,
+    lastReasons: [],
+  }
+}
+
+/** What survives an operator's Cancel: everything but the points, which are read again from the targets. */
+export function forgetPoints(state: VolumeState): VolumeState {
+  return { ...state, points: [], rebuilding: null }
+}
+
+/** Hints that arrive before the capture join the burst that waits for it; the first names the slot. */
+export function addHints(state: VolumeState, hints: Hint[], now: number): void {
+  for (const hint of hints) {
+    if (state.seen.includes(hint.messageId)) continue
+    state.seen = [...state.seen, hint.messageId].slice(-seenLimit)
+    state.burst ??= { slot: eventSlot(hint), events: [], firstAt: now, dueAt: now, failures: 0 }
+    if (!state.burst.events.includes(hint.event)) state.burst.events.push(hint.event)
+  }
+}
+
+/** Targets whose lane is held, or that have not yet said what they hold: nothing may be written to them. */
+export function isBlocked(state: VolumeState, target: string): boolean {
+  return state.running[target] !== undefined || state.rebuilding === null || state.rebuilding.includes(target)
+}
+
+/** The wants of one slot that may be followed now: one archive. */
+export function ripeWants(state: VolumeState, now: number): { want: Want; targets: string[] } | null {
+  const ripe = Object.entries(state.wants)
+    .filter(([target, want]) => want.at <= now && !isBlocked(state, target))
+    .sort(([, a], [, b]) => a.at - b.at)
+  const first = ripe[0]?.[1]
+  if (first === undefined) return null
+  const targets = ripe.filter(([, want]) => want.slot === first.slot)
+  return { want: first, targets: targets.map(([target]) => target) }
+}
+
+/** When the next timer must ring: milliseconds since the epoch, or null. */
+export function nextAlarm(state: VolumeState): number | null {
+  const alarms = Object.entries(state.wants)
+    .filter(([target]) => !isBlocked(state, target))
+    .map(([, want]) => want.at)
+  if (state.burst !== null) alarms.push(state.burst.dueAt)
+  return alarms.length === 0 ? null : Math.min(...alarms)
+}
+
+/** One more archive for targets whose lane is busy. A want that waits already stands: it will cover this one too. */
+export function wantLater(state: VolumeState, targets: string[], want: Omit<Want, 'failures'>): void {
+  for (const target of targets) {
+    const waiting = state.wants[target]
+    // a retry that sleeps is overtaken by a newer reason to archive
+    if (waiting === undefined || waiting.failures > 0) state.wants[target] = { ...want, failures: 0 }
+  }
+}
+
+/** The number of the next try for a slot; every archive of a slot has its own. */
+export function nextTry(state: VolumeState, slot: string): number {
+  return (state.tries[slot] ?? 0) + 1
+}
+
+export function backoffMs(failures: number): number {
+  const minutes = backoffMinutes[Math.min(Math.max(failures, 1), backoffMinutes.length) - 1] ?? 360
+  return minutes * 60_000
+}
+
+export function holdLanes(state: VolumeState, archive: RunningArchive): void {
+  state.archives.push(archive)
+  state.tries[archive.slot] = nextTry(state, archive.slot)
+  for (const target of archive.targets) {
+    state.running[target] = archive.archive
+    dropWant(state, target)
+  }
+}
+
+export function dropWant(state: VolumeState, target: string): void {
+  state.wants = without(state.wants, target)
+}
+
+function without<T>(record: Record<string, T>, name: string): Record<string, T> {
+  return Object.fromEntries(Object.entries(record).filter(([key]) => key !== name))
+}
+
+export function freeLane(state: VolumeState, archive: string, target: string): void {
+  if (state.running[target] !== archive) return
+  state.running = without(state.running, target)
+}
+
+/** An archive ended: its lanes are free, its point is kept, failed targets are wanted again later. */
+export function endArchive(
+  state: VolumeState,
+  ended: RunningArchive,
+  outcome: ArchiveOutcome | null,
+  options: { now: number; retry: boolean; failure: string | null },
+): void {
+  for (const target of ended.targets) freeLane(state, ended.archive, target)
+  state.archives = state.archives.filter(({ archive }) => archive !== ended.archive)
+  const outcomes = outcome?.targets ?? []
+  for (const { copy } of outcomes) if (copy !== null) putCopy(state, copy)
+  trimPoints(state)
+  if (options.retry) {
+    for (const target of ended.targets) {
+      const reason = failureOf(outcomes.find((one) => one.target === target)) ?? options.failure
+      if (reason === null || state.wants[target] !== undefined) continue
+      const failures = ended.failures + 1
+      state.wants[target] = {
+        ...{ slot: ended.slot, events: ended.events, reason, failures },
+        at: options.now + backoffMs(failures),
+      }
+    }
+  }
+  forgetTries(state)
+}
+
+/** Slots that nothing refers to any more need no count of tries. */
+function forgetTries(state: VolumeState): void {
+  const slots = new Set([...state.archives, ...Object.values(state.wants), ...state.asked].map(({ slot }) => slot))
+  state.tries = Object.fromEntries(Object.entries(state.tries).filter(([slot]) => slots.has(slot)))
+}
+
+function failureOf(outcome: TargetOutcome | undefined): string | null {
+  return outcome?.failure?.message ?? null
+}
+
+/** Files a copy under its point, newest point first; a newer word about the same copy replaces the older one. */
+export function putCopy(state: VolumeState, copy: Copy): void {
+  const point = state.points.find(({ archiveId }) => archiveId === copy.archiveId)
+  if (point === undefined) {
+    state.points.push(pointOf(copy))
+    state.points.sort((a, b) => b.capturedAt.localeCompare(a.capturedAt))
+    return
+  }
+  point.rootHash ??= copy.rootHash
+  point.copies = [...point.copies.filter(({ target }) => target !== copy.target), copy]
+}
+
+function pointOf(copy: Copy): RecoveryPoint {
+  const { point, volumeId, projectId, archiveId, archive, slot, group, capturedAt, consistency, sizeBytes } = copy
+  return {
+    ...{ point, volumeId, projectId, archiveId, archive, slot, group, capturedAt, consistency, sizeBytes },
+    rootHash: copy.rootHash,
+    copies: [copy],
+  }
+}
+
+/** The oldest points leave the state when it grows too large, but never a target's last verified one. */
+export function trimPoints(state: VolumeState): void {
+  let size = JSON.stringify(state.points).length
+  for (let i = state.points.length - 1; i >= 0 && size > pointsLimitBytes; i--) {
+    const point = state.points[i]
+    if (point === undefined || isLastVerifiedSomewhere(state.points, point)) continue
+    state.points.splice(i, 1)
+    size -= JSON.stringify(point).length + 1
+  }
+}
+
+function isLastVerifiedSomewhere(points: RecoveryPoint[], point: RecoveryPoint): boolean {
+  return point.copies.some(
+    ({ target, state }) =>
+      state === 'verified' &&
+      points.find(({ copies }) => copies.some((copy) => copy.target === target && copy.state === 'verified')) === point,
+  )
+}
+
+export function lastVerified(points: RecoveryPoint[]): RecoveryPoint | null {
+  return points.find(({ copies }) => copies.some(({ state }) => state === 'verified')) ?? null
+}
+
+/** null: it has a policy, but no verified point yet and nothing has failed. */
+export function protectionOf(state: VolumeState): Protection | null {
+  if (state.rebuilding === null || state.rebuilding.length > 0) return 'rebuilding'
+  if (state.sourceGone) return 'source-gone'
+  const failing = Object.values(state.wants).some(({ failures }) => failures > 0) || (state.burst?.failures ?? 0) > 0
+  if (failing) return 'failing'
+  return lastVerified(state.points) === null ? null : 'protected'
+}
+
+export function statusOf(volumeId: string, state: VolumeState): VolumeStatus {
+  const { points, ...rest } = state
+  return {
+    ...rest,
+    volumeId,
+    protection: protectionOf(state),
+    points: points.length,
+    verifiedAt: lastVerified(points)?.capturedAt ?? null,
+  }
+}
+
+/** Nothing left to remember and nothing to do: the workflow may end; the next hint starts a new one. */
+export function isFinished(state: VolumeState): boolean {
+  return (
+    state.points.length === 0 &&
+    state.rebuilding?.length === 0 &&
+    (state.policy === null || state.sourceGone) &&
+    state.archives.length === 0 &&
+    state.asked.length === 0 &&
+    state.burst === null &&
+    Object.keys(state.wants).length === 0
+  )
+}

@@ -1,0 +1,230 @@
+import {
+  CancellationScope,
+  condition,
+  continueAsNew,
+  isCancellation,
+  log,
+  setHandler,
+  workflowInfo,
+} from '@temporalio/workflow'
+import { assess } from './assess.js'
+import { followArchive } from './follow-archive.js'
+import type { AssessRequest, RunningArchive, Verdict, VolumeState } from './messages.js'
+import {
+  archiveNowUpdate,
+  archiveWorkflowId,
+  hintSignal,
+  laneFreedSignal,
+  manualSlot,
+  pointsQuery,
+  requestQuery,
+  statusQuery,
+} from './messages.js'
+import { showVolume } from './show-volume.js'
+import { beginRebuild, rebuildTarget } from './rebuild.js'
+import type { ArchiveHandle } from './start-archive.js'
+import { startArchive } from './start-archive.js'
+import {
+  addHints,
+  backoffMs,
+  dropWant,
+  endArchive,
+  forgetPoints,
+  freeLane,
+  freshState,
+  holdLanes,
+  isBlocked,
+  isFinished,
+  nextAlarm,
+  nextTry,
+  ripeWants,
+  statusOf,
+  wantLater,
+} from './volume-state.js'
+
+/** A fresh run gives its targets this long to answer before it archives to those that have. */
+const rebuildGrace = '30 seconds'
+/** Long before the server would ask for it: what an entity replays stays small. */
+const eventsPerRun = 200
+
+/**
+ * One for each volume that a policy protects or of which copies exist: gathers hints, decides when to archive, holds
+ * the recovery points. It serialises decisions, not bytes. It lives for years and survives everything that happens to
+ * it: Cancel makes it read its points from the targets again, and a run without carried state does so first.
+ * @param carried what the previous run knew; absent when somebody else started it
+ */
+export async function watchVolume(carried?: VolumeState): Promise<void> {
+  const volumeId = workflowInfo().workflowId.slice('volume/'.length)
+  const state = carried ?? freshState()
+  let endedArchives = 0
+  let cancelled = false
+  let shown = ''
+
+  setHandler(hintSignal, (hints) => {
+    addHints(state, hints, Date.now())
+  })
+  setHandler(laneFreedSignal, ({ archive, target }) => {
+    freeLane(state, archive, target)
+  })
+  setHandler(pointsQuery, () => state.points)
+  setHandler(statusQuery, () => statusOf(volumeId, state))
+  setHandler(requestQuery, (id) => requestState(state, manualSlot(id)))
+  setHandler(archiveNowUpdate, ({ id, targets }) => {
+    const slot = manualSlot(id)
+    if (requestState(state, slot).state === 'unknown') state.asked.push({ slot, targets })
+    return { archive: archiveWorkflowId(volumeId, slot, 1) }
+  })
+
+  // Cancel must not end what remembers the copies: it is taken as "read everything again"
+  CancellationScope.current().cancelRequested.catch((error: unknown) => {
+    if (isCancellation(error)) cancelled = true
+  })
+  await CancellationScope.nonCancellable(live)
+
+  async function live(): Promise<void> {
+    await rebuild()
+    for (const archive of state.archives) inBackground(follow(archive, null))
+    for (;;) {
+      shown = showVolume(volumeId, state, shown)
+      await waitForWork()
+      // the state is copied in the same breath as it is handed over: no signal can come between
+      if (cancelled) return continueAsNew<typeof watchVolume>(forgetPoints(state))
+      if (runIsLong() && !hasWork()) return continueAsNew<typeof watchVolume>(state)
+      if (isFinished(state)) return
+      await decide()
+    }
+  }
+
+  /** Nothing is decided before the targets were asked; one that does not answer delays the others only a moment. */
+  async function rebuild(): Promise<void> {
+    if (state.rebuilding === null) {
+      shown = showVolume(volumeId, state, shown)
+      const found = await beginRebuild(volumeId)
+      state.rebuilding = found.targets
+      for (const archive of found.running) {
+        if (!state.archives.some((known) => known.archive === archive.archive)) holdLanes(state, archive)
+      }
+    }
+    for (const target of state.rebuilding) inBackground(rebuildTarget(volumeId, target, state))
+    await condition(() => state.rebuilding?.length === 0, rebuildGrace)
+  }
+
+  async function waitForWork(): Promise<void> {
+    const alarm = nextAlarm(state)
+    const wake = () => hasWork() || cancelled || runIsLong() || isFinished(state) || nextAlarm(state) !== alarm
+    if (alarm === null) await condition(wake)
+    else await condition(wake, Math.max(alarm - Date.now(), 1))
+  }
+
+  function runIsLong(): boolean {
+    return endedArchives > 0 || workflowInfo().historyLength > eventsPerRun
+  }
+
+  function hasWork(): boolean {
+    const now = Date.now()
+    const burstIsDue = state.burst !== null && state.burst.dueAt <= now
+    return burstIsDue || askedAndFree() !== undefined || ripeWants(state, now) !== null
+  }
+
+  /** A person's request waits until all its lanes are free, so that one archive serves it. */
+  function askedAndFree() {
+    return state.asked.find(({ targets }) => targets?.every((one) => !isBlocked(state, one)) ?? true)
+  }
+
+  async function decide(): Promise<void> {
+    const asked = askedAndFree()
+    if (asked !== undefined) return decideAsked(asked)
+    if (state.burst !== null && state.burst.dueAt <= Date.now()) return decideBurst(state.burst)
+    const ripe = ripeWants(state, Date.now())
+    if (ripe !== null) await decideWant(ripe)
+  }
+
+  async function decideBurst(burst: NonNullable<VolumeState['burst']>): Promise<void> {
+    const { slot, events } = burst
+    const verdict = await assess(state, request(slot, { events }))
+    const settledAt = burst.firstAt + (verdict?.settleSeconds ?? 0) * 1000
+    if (verdict === null || verdict.kind === 'wait') {
+      burst.failures += 1
+      burst.dueAt = Date.now() + backoffMs(burst.failures)
+    } else if (verdict.plan !== null && Date.now() < settledAt) {
+      burst.dueAt = settledAt
+    } else {
+      state.burst = null
+      const busy = verdict.plan?.targets.filter(({ target }) => isBlocked(state, target)) ?? []
+      const reason = 'its lane was busy when an event asked for an archive'
+      wantLater(
+        state,
+        busy.map(({ target }) => target),
+        { slot, events, reason, at: Date.now() },
+      )
+      await start(verdict, { slot, events, failures: 0 })
+    }
+  }
+
+  async function decideWant({ want, targets }: NonNullable<ReturnType<typeof ripeWants>>): Promise<void> {
+    const { slot, events, failures } = want
+    const verdict = await assess(state, request(slot, { events, targets }))
+    if (verdict === null || verdict.kind === 'wait') {
+      for (const target of targets) state.wants[target] = { ...want, at: Date.now() + backoffMs(failures + 1) }
+      return
+    }
+    for (const target of targets) dropWant(state, target)
+    await start(verdict, { slot, events, failures })
+  }
+
+  async function decideAsked(asked: VolumeState['asked'][number]): Promise<void> {
+    const { slot } = asked
+    const verdict = await assess(state, request(slot, { manual: true, targets: asked.targets }))
+    asked.targets = verdict?.plan?.targets.map(({ target }) => target) ?? asked.targets
+    if (verdict?.plan && asked.targets?.some((target) => isBlocked(state, target))) return
+    state.asked = state.asked.filter((one) => one !== asked)
+    if (verdict?.plan) await start(verdict, { slot, events: [], failures: 0 })
+    else state.refused = [...state.refused, { slot, reasons: state.lastReasons }].slice(-16)
+  }
+
+  function request(slot: string, what: Partial<AssessRequest>): AssessRequest {
+    return { volumeId, slot, attempt: nextTry(state, slot), events: [], manual: false, targets: null, ...what }
+  }
+
+  /** Starts what the verdict plans on the lanes that are free; none: nothing. */
+  async function start(
+    { plan, volume, policy, policyHash }: Verdict,
+    why: Pick<RunningArchive, 'slot' | 'events' | 'failures'>,
+  ): Promise<void> {
+    const targets = plan?.targets.filter(({ target }) => !isBlocked(state, target)) ?? []
+    if (plan === null || volume === null || targets.length === 0) return
+    const attempt = nextTry(state, why.slot)
+    const archive: RunningArchive = {
+      ...why,
+      archive: archiveWorkflowId(volumeId, why.slot, attempt),
+      archiveId: plan.archiveId,
+      targets: targets.map(({ target }) => target),
+    }
+    holdLanes(state, archive)
+    const handle = await startArchive(volume, { policy, policyHash }, { ...plan, targets }, archive, attempt)
+    inBackground(follow(archive, handle))
+  }
+
+  async function follow(archive: RunningArchive, handle: ArchiveHandle | null): Promise<void> {
+    const { outcome, failure, retry } = await followArchive(volumeId, archive, handle)
+    // a person sees that it failed, and asks again
+    const again = retry && !archive.slot.startsWith('manual:')
+    endArchive(state, archive, outcome, { now: Date.now(), retry: again, failure })
+    endedArchives += 1
+  }
+}
+
+function requestState(state: VolumeState, slot: string) {
+  const refused = state.refused.find((one) => one.slot === slot)
+  if (refused !== undefined) return { state: 'refused' as const, reasons: refused.reasons }
+  if (state.asked.some((one) => one.slot === slot)) return { state: 'waiting' as const, reasons: state.lastReasons }
+  const started = state.archives.some((one) => one.slot === slot) || state.points.some((point) => point.slot === slot)
+  return { state: started ? ('started' as const) : ('unknown' as const), reasons: [] }
+}
+
+/** Background work ends by itself and never fails: whatever it throws is a bug, and is told. */
+function inBackground(work: Promise<void>): void {
+  work.catch((error: unknown) => {
+    log.error('background work of a volume failed', { error })
+  })
+}
