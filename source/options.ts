@@ -1,0 +1,53 @@
+import { z } from 'zod'
+
+const match = z
+  .string()
+  .min(1)
+  .describe("Pattern (`*`, `?`) for Cinder's `host@backend#pool` of a volume; the first entry that fits serves it")
+
+const zone = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]*$/, 'lower case letters, digits and dashes')
+  .default('default')
+  .describe('The movers that reach this storage: they work on the task queue `move@<zone>`')
+
+/** RBD names its objects `pool/image@snapshot`; a pool with one of these signs would be read as another. */
+const pool = z.string().regex(/^[^/@\s-][^/@\s]*$/, 'a Ceph pool, without `/` and `@`')
+
+export const rbdSourceOptions = z.strictObject({
+  match,
+  kind: z.literal('rbd').describe('Volumes are RBD images `volume-<id>`, read with the `rbd` command'),
+  conf: z.string().min(1).describe('The ceph.conf of the cluster, on each mover'),
+  user: z
+    .string()
+    .regex(/^(?!client\.)[^\s]+$/, 'the name without `client.`')
+    .describe('The Ceph user, without `client.`; it needs to read, not to write (docs: least rights)'),
+  pool: pool.describe("Cinder's `rbd_pool`"),
+  parents: z
+    .array(pool)
+    .default([])
+    .describe("Pools that hold the parents of cloned volumes, e.g. Glance's `images`; the user reads these too"),
+  keyring: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("The user's keyring file, on each mover; without it ceph.conf and Ceph's defaults say where it lies"),
+  zone,
+})
+
+export const fileSourceOptions = z.strictObject({
+  match,
+  kind: z.literal('file').describe('Volumes are files or block devices `volume-<id>`, snapshots `snapshot-<id>`'),
+  dir: z.string().startsWith('/', 'an absolute path').describe('The directory that holds them, on each mover'),
+  zone,
+})
+
+/** `sources:` of cinderkeep.yaml: where movers read volumes themselves. */
+export const sourcesOptions = z
+  .array(z.discriminatedUnion('kind', [rbdSourceOptions, fileSourceOptions]))
+  .default([])
+  .describe("Where movers read volumes themselves: a map from Cinder's `host@backend#pool`; the first match serves")
+
+export type RbdSourceOptions = z.infer<typeof rbdSourceOptions>
+export type FileSourceOptions = z.infer<typeof fileSourceOptions>
+export type SourcesOptions = z.infer<typeof sourcesOptions>
