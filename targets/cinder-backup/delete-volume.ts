@@ -1,0 +1,39 @@
+import { CodedError } from '../../errors/coded-error.js'
+import type { CopyContext } from '../target.js'
+import { pollUntil } from './poll-until.js'
+import { hasCode, orNull, type Setting } from './setting.js'
+
+const requestsToDelete = 5
+/** Cinder deletes a volume in these states at once; in others it is waited for. */
+const deletable = new Set(['available', 'error', 'error_restoring', 'error_deleting', 'error_managing'])
+
+/**
+ * Deletes a temporary volume of ours and waits until it is gone. While a backup is made of it or restored into it
+ * Cinder refuses, so that is waited for; a deletion that fails falls back to `available` without a word, so it is
+ * asked for again.
+ */
+export async function deleteVolume(setting: Setting, context: CopyContext, id: string): Promise<void> {
+  const { cinder } = setting
+  let requests = 0
+  await pollUntil(setting, context, async () => {
+    const volume = await orNull('CK-VOLUME-GONE', () => cinder.getVolume(id))
+    if (volume === null) return { done: undefined }
+    if (!deletable.has(volume.status)) return { waiting: { phase: `${volume.name} is ${volume.status}` } }
+    if (requests === requestsToDelete) {
+      throw new CodedError(
+        'CK-VOLUME-NOT-DELETED',
+        `the temporary volume ${id} (${volume.name}) is still ${volume.status} after ${requestsToDelete} requests to delete it`,
+        { cure: 'The log of cinder-volume says why (a clone or a watcher of it?). It is tried again by itself.' },
+      )
+    }
+    requests += 1
+    if (volume.status === 'error_deleting') await cinder.resetStatus('volumes', id, 'error')
+    try {
+      await cinder.deleteVolume(id)
+    } catch (error) {
+      // whether it was done is seen at the next look
+      if (!hasCode(error, 'CK-CLOUD-ANSWER-LOST')) throw error
+    }
+    return { waiting: { phase: `deleting ${volume.name}` } }
+  })
+}

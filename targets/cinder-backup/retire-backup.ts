@@ -1,0 +1,64 @@
+import { CodedError } from '../../errors/coded-error.js'
+import type { Backup } from '../../openstack/cinder.js'
+import type { CopyContext } from '../target.js'
+import { servicesDown, backupServices } from './backup-services.js'
+import type { OwnBackup } from './own-backups.js'
+import { pollUntil } from './poll-until.js'
+import { hasCode, orNull, type Setting } from './setting.js'
+
+const requestsToDelete = 3
+
+/**
+ * Why deleting this backup could destroy another, or null when it cannot.
+ *
+ * Ceph's driver deletes the image of the backup; when that does not exist it falls back to `volume-<id>.backup.base`,
+ * which backups of snapshots of that volume share (facts/openstack.md 0: seen). An image exists for certain only while
+ * the backup is `available`, and even then only if nobody destroyed it.
+ */
+export async function whyNotDelete({ cinder }: Setting, { backup, manifest }: OwnBackup): Promise<string | null> {
+  if (backup.hasDependents) return 'incremental backups depend on it'
+  if (manifest.driver === 'chunked') return null
+  const others: Backup[] = []
+  for await (const other of cinder.listBackups({ allProjects: true, volumeId: backup.volumeId })) {
+    if (other.id !== backup.id) others.push(other)
+  }
+  const sharing = backup.status === 'available' ? others.filter((other) => other.snapshotId !== null) : others
+  const [first] = sharing
+  if (first === undefined) return null
+  return `Cinder's Ceph driver could delete the data of backup ${first.id} of the same volume with it`
+}
+
+/** Deletes a backup that whyNotDelete() found no fault with, and waits until it is gone. */
+export async function deleteBackup(setting: Setting, context: CopyContext, id: string): Promise<void> {
+  const { cinder } = setting
+  let requests = 0
+  await pollUntil(setting, context, async () => {
+    const backup = await orNull('CK-BACKUP-GONE', () => cinder.getBackup(id))
+    if (backup === null) return { done: undefined }
+    if (['deleting', 'creating', 'restoring'].includes(backup.status)) {
+      return { waiting: { phase: `backup ${id} is ${backup.status}` } }
+    }
+    if (requests === requestsToDelete) throw await notDeleted(setting, backup)
+    requests += 1
+    // Cinder deletes what is `available` or `error` only; what it failed to delete must be reset by an admin
+    if (backup.status === 'error_deleting') await cinder.resetStatus('backups', id, 'error')
+    try {
+      // without a service this is answered by 404, which looks as if the backup were gone: so the next look decides
+      await cinder.deleteBackup(id)
+    } catch (error) {
+      if (!hasCode(error, 'CK-BACKUP-GONE') && !hasCode(error, 'CK-CLOUD-ANSWER-LOST')) throw error
+    }
+    return { waiting: { phase: `deleting backup ${id}` } }
+  })
+}
+
+async function notDeleted(setting: Setting, backup: Backup): Promise<CodedError> {
+  if ((await backupServices(setting)) === 'down') return servicesDown(`backup ${backup.id} cannot be deleted`)
+  const messages = await setting.cinder.listMessages(backup.id)
+  const why = [backup.failReason, ...messages.map((one) => one.userMessage)].filter((one) => one !== null && one !== '')
+  return new CodedError(
+    'CK-BACKUP-NOT-DELETED',
+    `backup ${backup.id} is still ${backup.status} after ${requestsToDelete} requests to delete it${why.length > 0 ? `: ${why.join('; ')}` : ''}`,
+    { cure: 'The log of cinder-backup says why. It is tried again by itself.' },
+  )
+}
