@@ -1,0 +1,38 @@
+import type { Hint } from '../workflows/messages.js'
+import type { Notification } from './envelope.js'
+
+/** One volume that a notification gives a reason to look at. */
+export interface VolumeHint {
+  volumeId: string
+  hint: Hint
+  /** Whether it may start the volume's workflow; without it only one that exists is told. */
+  start: boolean
+}
+
+/**
+ * Facts that a volume's workflow wants to know of a volume it already keeps, whatever the policies say: it is gone, it
+ * changed owner, size, type or name. They start nothing.
+ */
+export const followed: ReadonlySet<string> = new Set([
+  'volume.delete.end',
+  'volume.unmanage.end',
+  'volume.transfer.accept.end',
+  'volume.resize.end',
+  'volume.retype',
+  'volume.update.end',
+])
+
+/**
+ * What a notification asks for: a hint for each of its volumes, or null when nobody wants it. Pure.
+ *
+ * An event is matched by the very name its publisher gives it. Nova's own events (`compute.instance.volume.detach`,
+ * `instance.volume_detach.end`) are not taken for Cinder's `volume.detach.end`: a cloud that publishes all three would
+ * tell of one detach three times. A policy may name them instead.
+ * @param subscribed the events that some policy is `on`
+ */
+export function route(notification: Notification, subscribed: ReadonlySet<string>): VolumeHint[] | null {
+  const { eventType, messageId, volumeIds } = notification
+  const start = subscribed.has(eventType)
+  if (volumeIds.length === 0 || !(start || followed.has(eventType))) return null
+  return volumeIds.map((volumeId) => ({ volumeId, hint: { messageId, event: eventType }, start }))
+}
