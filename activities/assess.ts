@@ -19,7 +19,7 @@ export function assessVolume(deps: Deps) {
       volume: { id, name, projectId, projectName, type, sizeGib, status, metadata, migrationStatus },
       policies: deps.policies,
       installation: deps.installation,
-      internalProjectId: null,
+      internalProjectId: deps.internalProjectId,
       events: request.events,
       manual: request.manual,
       targets: request.targets,

@@ -24,6 +24,7 @@ export interface Deps {
   /** SHA-256 of the policies, hex. */
   policyHash: string
   pace: Pace
+  internalProjectId: string | null
   cinder: Cinder
   /** The project's name; null where it may not be read. */
   projectName(id: string): Promise<string | null>

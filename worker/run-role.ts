@@ -1,0 +1,104 @@
+import type { Client } from '@temporalio/client'
+import { controlActivities } from '../activities/control-activities.js'
+import { moveActivities } from '../activities/move-activities.js'
+import type { Config } from '../config/config.js'
+import type { Environment } from '../config/environment.js'
+import type { TemporalConnection } from '../config/temporal.js'
+import { temporalConnection } from '../config/temporal.js'
+import { runListener } from '../listener/main.js'
+import type { Log } from '../log/log.js'
+import { policyHash } from '../policy/policy-hash.js'
+import { openSources } from '../source/open-sources.js'
+import { openTargets } from '../targets/open-targets.js'
+import { controlQueue, moveQueue } from '../workflows/messages.js'
+import { bundlePath } from './bundle.js'
+import { connectClient, connectWorker } from './connect-temporal.js'
+import { forwardLogs } from './forward-logs.js'
+import { openCloud } from './open-cloud.js'
+import { registerSearchAttributes } from './register-search-attributes.js'
+import { runWorker } from './run-worker.js'
+
+/** The processes that exist. Later ones: `remover`, `restorer`, `quiesce`, `web`. */
+export const roles = ['listener', 'control', 'mover'] as const
+export type Role = (typeof roles)[number]
+
+export interface RoleContext {
+  config: Config
+  env: Environment
+  /** Which storage a mover is near; others ignore it. */
+  zone: string
+  log: Log
+  /** Aborted: finish what is held, then return. */
+  signal: AbortSignal
+}
+
+/**
+ * Runs one role until its signal aborts. One role a process: hashing must delay no acknowledgement and no workflow task.
+ * @throws CodedError when it cannot start: nothing was begun
+ */
+export async function runRole(role: Role, context: RoleContext): Promise<void> {
+  const { config, env, log } = context
+  forwardLogs(log)
+  const temporal = await temporalConnection(config.temporal, env)
+  const { connection, client } = await connectClient(temporal)
+  try {
+    await registerSearchAttributes(connection, temporal.namespace)
+    log.info({ namespace: temporal.namespace }, `${role} starts`)
+    if (role === 'listener') await listen(context, client)
+    else await work(role, context, temporal, client)
+    log.info({}, `${role} ended`)
+  } finally {
+    await connection.close()
+  }
+}
+
+async function listen({ config, log, signal }: RoleContext, client: Client): Promise<void> {
+  const events = new Set(config.policies.flatMap(({ on }) => on))
+  const listener = await runListener({ options: config.listen, client, events, log })
+  await aborted(signal)
+  await listener.stop()
+}
+
+async function work(
+  role: 'control' | 'mover',
+  { config, env, zone, log, signal }: RoleContext,
+  temporal: TemporalConnection,
+  client: Client,
+): Promise<void> {
+  const cloud = await openCloud(config, env, log)
+  const { installation, policies, pace, internalProjectId, drainSeconds } = config
+  const sources = openSources(config.sources)
+  const targets = openTargets(config.targets, { cinder: cloud.cinder, sources, installation, log })
+  const connection = await connectWorker(temporal)
+  const common = { connection, namespace: temporal.namespace, drainSeconds, log, signal }
+  try {
+    if (role === 'mover') {
+      await runWorker({ ...common, taskQueue: moveQueue(zone), activities: moveActivities({ targets, log }) })
+    } else {
+      const activities = controlActivities({
+        ...{ installation, policies, pace, internalProjectId, sources, targets, log },
+        policyHash: policyHash(policies),
+        cinder: cloud.cinder,
+        projectName: (id) => cloud.keystone.projectName(id),
+        workflows: client.workflow,
+      })
+      await runWorker({ ...common, taskQueue: controlQueue, activities, workflowBundle: { codePath: bundlePath } })
+    }
+  } finally {
+    await connection.close()
+    cloud.close()
+  }
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return
+  await new Promise<void>((resolve) => {
+    signal.addEventListener(
+      'abort',
+      () => {
+        resolve()
+      },
+      { once: true },
+    )
+  })
+}
