@@ -21,7 +21,8 @@ const size = z.union([z.string(), z.number()]).transform((written, context) => {
   return z.NEVER
 })
 
-const duration = z.union([z.string(), z.number()]).transform((written, context) => {
+/** Written `30s`, `5m`, `2h` or as a number of seconds; parsed: seconds. */
+export const duration = z.union([z.string(), z.number()]).transform((written, context) => {
   const seconds = readSeconds(written)
   if (seconds !== null) return seconds
   context.addIssue({ code: 'custom', message: 'expected a duration such as 30s, 5m or 2h, or a number of seconds' })

@@ -1,0 +1,49 @@
+import { LineCounter, isScalar, parseDocument, visit, type Document, type YAMLError } from 'yaml'
+import type { Fault } from './config-error.js'
+import { writtenPath } from './written.js'
+
+export interface ReadYaml {
+  document: Document
+  lines: LineCounter
+  data: unknown
+  faults: Fault[]
+}
+
+/** YAML 1.2 → plain data; what cannot be read is a fault with its line. */
+export function readYaml(text: string): ReadYaml {
+  const lines = new LineCounter()
+  // pretty errors quote the source, where a password may stand
+  const document: Document = parseDocument(text, { lineCounter: lines, prettyErrors: false, stringKeys: true })
+  const faults = document.errors.map((error) => toFault(error, document, lines))
+  if (faults.some(({ message }) => !message.includes('twice'))) return { document, lines, data: null, faults }
+  try {
+    return { document, lines, data: document.toJS() ?? {}, faults }
+  } catch (error) {
+    // the library counts how often aliases are followed, and names an unknown one
+    if (!(error instanceof ReferenceError)) throw error
+    return { document, lines, data: null, faults: [...faults, { line: null, path: '', message: error.message }] }
+  }
+}
+
+function toFault(error: YAMLError, document: Document, lines: LineCounter): Fault {
+  const { line } = lines.linePos(error.pos[0])
+  if (error.code === 'DUPLICATE_KEY') {
+    return { line, path: pathOfKey(document, error.pos[0]), message: 'stands twice in the same map' }
+  }
+  // some messages end with the source that was not understood
+  const [message = ''] = error.message.split(/: |\n/)
+  return { line, path: '', message: `is no YAML: ${message}` }
+}
+
+function pathOfKey(document: Document, offset: number): string {
+  let found: string[] = []
+  visit(document, {
+    Pair(_index, pair, above) {
+      if (!isScalar(pair.key) || pair.key.range?.[0] !== offset) return undefined
+      const keys = above.flatMap((one) => ('key' in one && isScalar(one.key) ? [String(one.key.value)] : []))
+      found = [...keys, String(pair.key.value)]
+      return visit.BREAK
+    },
+  })
+  return writtenPath(found)
+}

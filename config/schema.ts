@@ -1,0 +1,82 @@
+/** `cinderkeep.yaml` as a whole, composed of each room's own options. */
+import { z } from 'zod'
+import { listenOptions } from '../listener/options.js'
+import { duration, policiesOptions } from '../policy/options.js'
+import { sourcesOptions } from '../source/options.js'
+import { targetsOptions } from '../targets/options.js'
+
+const path = z.string().min(1)
+
+const temporalOptions = z.strictObject({
+  address: z
+    .string()
+    .regex(/^[^\s/]+:\d+$/, 'expected HOST:PORT')
+    .optional()
+    .describe("`HOST:PORT` of Temporal's frontend. Without it TEMPORAL_ADDRESS, then 127.0.0.1:7233."),
+  namespace: z.string().min(1).optional().describe('Without it TEMPORAL_NAMESPACE, then `default`.'),
+  apiKeyFile: path.optional().describe('A file that holds the API key alone. Without it TEMPORAL_API_KEY.'),
+  tls: z
+    .strictObject({
+      caFile: path.optional().describe("PEM of the CA that signed the server's certificate; without it, the system's."),
+      certFile: path.optional().describe('PEM of our client certificate, with `keyFile`.'),
+      keyFile: path.optional().describe("PEM of the client certificate's key."),
+      serverName: z.string().min(1).optional().describe("The name in the server's certificate, where it is not HOST."),
+    })
+    .refine((tls) => (tls.certFile === undefined) === (tls.keyFile === undefined), {
+      error: 'certFile and keyFile go together',
+    })
+    .optional()
+    .describe('Given (even empty: `{}`), the connection uses TLS. Without it TEMPORAL_TLS_*.'),
+})
+
+const paceOptions = z.strictObject({
+  heartbeat: duration
+    .default(60)
+    .describe('An act that moves bytes and tells no progress for this long is taken for dead and tried again.'),
+  firstRetry: duration
+    .default(15)
+    .describe('How long the first retry of an act that failed waits; then twice as long each.'),
+  captureMaxAge: duration
+    .default(7 * 86_400)
+    .describe('A capture is released after this time, whatever is unfinished: it holds space in the cloud.'),
+})
+
+/** Where an option is not described by a room's `options.ts`, it is here. */
+export const configOptions = z
+  .strictObject({
+    installation: z
+      .uuid({ error: 'expected a UUID of yours; `cinderkeep config init` writes one' })
+      .transform((id) => id.toLowerCase())
+      .describe(
+        'A UUID that marks everything we make. Two installations on one cloud never touch what carries the other one; ' +
+          'so never change it, and never share it.',
+      ),
+    cloud: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('An entry of clouds.yaml; without it OS_CLOUD, then the other OS_* variables.'),
+    internalProject: z
+      .string()
+      .min(1)
+      .optional()
+      .describe(
+        "The id of the cloud's internal project (`cinder_internal_tenant_project_id` of cinder.conf); its volumes are never protected.",
+      ),
+    temporal: temporalOptions.default({}).describe('The Temporal server.'),
+    listen: listenOptions.prefault({}).describe("The broker of the cloud's notifications, and our own queue."),
+    sources: sourcesOptions,
+    targets: targetsOptions,
+    policies: policiesOptions,
+    pace: paceOptions.prefault({}).describe('How patient archives are.'),
+    drain: duration
+      .default(600)
+      .describe(
+        'After SIGTERM, what moves bytes may go on for this long before it is cut off, to be resumed elsewhere.',
+      ),
+    log: z.enum(['debug', 'info', 'warn', 'error']).default('info').describe('The least that is logged.'),
+  })
+  .describe('cinderkeep.yaml')
+
+export type ConfigOptions = z.output<typeof configOptions>
+export type TemporalOptions = ConfigOptions['temporal']
