@@ -1,39 +1,7 @@
-import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { createHashTree, leafBytes } from '../../source/hash-tree.js'
-
-/** The tree as design section 7 words it, level by level, with everything in memory. */
-function naiveRoot(volume: Buffer): string {
-  let level: Buffer[] = []
-  for (let at = 0; at < volume.length; at += leafBytes) {
-    level.push(hash(Buffer.concat([Buffer.from([0]), volume.subarray(at, at + leafBytes)])))
-  }
-  while (level.length > 1) {
-    const above: Buffer[] = []
-    for (let at = 0; at < level.length; at += 2) {
-      const [left, right] = level.slice(at, at + 2)
-      if (left === undefined) throw new Error('unreachable')
-      above.push(right === undefined ? left : hash(Buffer.concat([Buffer.from([1]), left, right])))
-    }
-    level = above
-  }
-  const size = Buffer.alloc(8)
-  size.writeBigUInt64LE(BigInt(volume.length))
-  return `sha256-4m:${hash(Buffer.concat([Buffer.from([2]), size, ...level])).toString('hex')}`
-}
-
-function hash(bytes: Buffer): Buffer {
-  return createHash('sha256').update(bytes).digest()
-}
-
-/** The same bytes for the same seed, without a generator of ours: SHAKE's output. */
-function someBytes(seed: string, length: number): Buffer {
-  return createHash('shake256', { outputLength: Math.max(length, 1) })
-    .update(seed)
-    .digest()
-    .subarray(0, length)
-}
+import { naiveRoot, sha256, someBytes } from './naive-root.js'
 
 function rootOf(volume: Buffer): string {
   const tree = createHashTree(volume.length)
@@ -105,12 +73,12 @@ describe('hash tree', () => {
 
   it('hashes an empty volume of 16 TiB without reading its zeros', () => {
     const size = 16 * 1024 ** 4
-    const leaf = hash(Buffer.concat([Buffer.from([0]), Buffer.alloc(leafBytes)]))
+    const leaf = sha256(Buffer.from([0]), Buffer.alloc(leafBytes))
     let top = leaf
-    for (let leaves = 1; leaves < size / leafBytes; leaves *= 2) top = hash(Buffer.concat([Buffer.from([1]), top, top]))
+    for (let leaves = 1; leaves < size / leafBytes; leaves *= 2) top = sha256(Buffer.from([1]), top, top)
     const sizeField = Buffer.alloc(8)
     sizeField.writeBigUInt64LE(BigInt(size))
-    const root = hash(Buffer.concat([Buffer.from([2]), sizeField, top])).toString('hex')
+    const root = sha256(Buffer.from([2]), sizeField, top).toString('hex')
     expect(createHashTree(size).finish()).toBe(`sha256-4m:${root}`)
   })
 
