@@ -8,7 +8,7 @@ LAB=$(realpath -m "$LAB")
 RUN=$LAB/run
 LOG=$LAB/log
 
-# In the order in which they start; they are stopped the other way round.
+# In the order in which they start.
 SERVICES=(mariadb epmd rabbit prod-mon prod-mgr prod-osd backup-mon backup-mgr backup-osd
   keystone cinder-scheduler cinder-volume cinder-backup cinder-api)
 
@@ -70,7 +70,7 @@ answers() { # SERVICE: it does what it is for, as far as one question tells
   keystone | cinder-api) curl -s -o /dev/null --max-time 10 "http://127.0.0.1:$(port_of "$1")/" ;;
   *-mgr) ceph_cmd "${1%-mgr}" --connect-timeout 5 -s 2>/dev/null | grep -q 'mgr:.*active' ;;
   *-osd) ceph_cmd "${1%-osd}" --connect-timeout 5 -s 2>/dev/null | grep -q '1 up' ;;
-  cinder-scheduler | cinder-volume | cinder-backup) true ;; # `start_cinder` asks Cinder itself
+  cinder-scheduler | cinder-volume | cinder-backup) cinder_reports "$1" ;;
   *) listens "$(port_of "$1")" ;;
   esac
 }
@@ -122,7 +122,18 @@ start_service() { # NAME
   wait_until 120 "$1 does not answer" runs_and_answers "$1"
 }
 
-gone() { ! kill -0 -- "-$1" 2>/dev/null; }
+# GROUP: nothing of it lives. Zombies count as gone: a container's init may take seconds to reap them.
+gone() { ! pgrep -g "$1" -r R,S,D,I,T,t >/dev/null; }
+
+# SIGNAL SERVICE...: at once
+stop_services() {
+  local signal=$1 service stops=() stop && shift
+  for service in "$@"; do
+    stop_service "$service" "$signal" &
+    stops+=($!)
+  done
+  for stop in "${stops[@]}"; do wait "$stop"; done
+}
 
 stop_service() { # NAME [SIGNAL]: the whole process group; what ignores SIGTERM for 30 s is killed
   local pid
