@@ -53,7 +53,7 @@ async function builtWithGo(): Promise<TemporalBinary | string> {
 /** Builds into a folder beside `path` and renames, so that nobody sees half a binary; returns why it failed, or null. */
 async function build(go: string, path: string): Promise<string | null> {
   const module = join(projectRoot, 'temporal-cli')
-  const env = { ...process.env, GOWORK: 'off', GOFLAGS: '-mod=readonly', CGO_ENABLED: '0' }
+  const env = { ...process.env, GOWORK: 'off', GOFLAGS: '-mod=readonly' }
   say(`building the Temporal CLI ${pinnedVersion} with Go, once (some minutes and 3 GB in Go's caches)`)
   const downloads = progress((count) => `${count} Go modules fetched`)
   const listing = await runCommand(go, ['list', '-deps', cliPackage], {

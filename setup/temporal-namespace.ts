@@ -1,6 +1,8 @@
 import { Connection } from '@temporalio/client'
 import { msToTs } from '@temporalio/common/lib/time.js'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { registerSearchAttributes } from '../worker/register-search-attributes.js'
+import { searchAttributes } from '../workflows/search-attributes.js'
 
 /** Makes a namespace whose closed workflows are kept for a day. */
 export async function createNamespace(address: string, namespace: string): Promise<void> {
@@ -16,7 +18,11 @@ export async function createNamespace(address: string, namespace: string): Promi
 /** Registers the search attributes and returns when workflows and queries can use them. */
 export async function prepareNamespace(address: string, namespace: string): Promise<void> {
   await withConnection(address, async (connection) => {
-    await untilNoError(async () => connection.workflowService.listWorkflowExecutions({ namespace, pageSize: 1 }))
+    await untilNoError(() => registerSearchAttributes(connection, namespace))
+    const query = Object.values(searchAttributes)
+      .map(({ name }) => `${name} is not null`)
+      .join(' or ')
+    await untilNoError(() => connection.workflowService.countWorkflowExecutions({ namespace, query }))
   })
 }
 
