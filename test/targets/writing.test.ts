@@ -1,0 +1,284 @@
+import { randomUUID } from 'node:crypto'
+import { describe, expect, it } from 'vitest'
+import { readManifest } from '../../targets/cinder-backup/manifest.js'
+import type { Capture, Copy } from '../../targets/target.js'
+import { contextFor } from './contract.js'
+import { fakeBench, type FakeBench } from './fake-bench.js'
+import { codeError, type Fault } from './fake-cinder.js'
+
+const write = async (bench: FakeBench, capture: Capture): Promise<Copy> =>
+  bench.open().writeCopy(capture, null, contextFor().context)
+
+const requested = (bench: FakeBench): Record<string, unknown>[] =>
+  bench.cloud.calls
+    .filter(({ call }) => call === 'createBackup')
+    .map(({ argument }) => argument as Record<string, unknown>)
+
+async function backupBySomebody(bench: FakeBench, request: Partial<Record<string, unknown>> & { volumeId: string }) {
+  const made = await bench.cloud.api.createBackup({ name: 'nightly', ...request })
+  bench.cloud.advance(10_000)
+  return made.id
+}
+
+describe('writing with the Ceph driver', () => {
+  it('backs up a temporary volume and never a snapshot', async () => {
+    const bench = fakeBench('ceph')
+    const capture = await bench.capture()
+    await write(bench, capture)
+    const [request] = requested(bench)
+    expect(requested(bench)).toHaveLength(1)
+    expect(request).not.toHaveProperty('snapshotId')
+    expect(request?.['volumeId']).not.toBe(capture.volume.volumeId)
+  })
+
+  it("gives the temporary volume the source's metadata, for a restore without us to find it", async () => {
+    const bench = fakeBench('ceph')
+    const capture = await bench.capture()
+    const copy = await write(bench, capture)
+    expect(bench.cloud.backups.get(copy.ref['backupId'] ?? '')?.volumeMetadata).toMatchObject(capture.volume.metadata)
+  })
+
+  it('makes the temporary volume anew when it was made from another snapshot', async () => {
+    const bench = fakeBench('ceph')
+    const first = await bench.capture()
+    const killed = contextFor(2)
+    await expect(bench.open().writeCopy(first, null, killed.context)).rejects.toThrow(/killed/)
+    expect(await bench.leftovers(first)).not.toEqual([])
+    bench.cloud.contents.set(first.volume.volumeId, new Map([[0, Buffer.from('later')]]))
+    const second = await bench.captureOf(first.volume.volumeId, { archiveId: first.archiveId })
+    const copy = await write(bench, second)
+    expect(await bench.open().verifyCopy(copy, second, contextFor().context)).toMatchObject({ state: 'verified' })
+  })
+
+  it('makes the temporary volume anew when Cinder failed to make it', async () => {
+    const bench = fakeBench('ceph')
+    const capture = await bench.capture()
+    bench.cloud.failures.push({ job: 'volume', reason: 'no space' })
+    await expect(write(bench, capture)).rejects.toMatchObject({ code: 'CK-VOLUME-FAILED' })
+    await write(bench, capture)
+    expect(await bench.leftovers(capture)).toEqual([])
+  })
+
+  it('deletes its own failed backup before the next try', async () => {
+    const bench = fakeBench('ceph')
+    const capture = await bench.capture()
+    bench.cloud.failures.push({ job: 'backup', reason: 'RBD diff op failed' })
+    await expect(write(bench, capture)).rejects.toMatchObject({
+      code: 'CK-BACKUP-FAILED',
+      message: expect.stringMatching(/RBD diff op failed; Backup driver failed to create backup/) as unknown,
+    })
+    const copy = await write(bench, capture)
+    expect([...bench.cloud.backups.keys()]).toEqual([copy.ref['backupId']])
+  })
+
+  it('does not delete a failed backup while another of the same volume could share its base image', async () => {
+    const bench = fakeBench('ceph')
+    const capture = await bench.capture()
+    bench.cloud.failures.push({ job: 'backup', reason: 'RBD diff op failed' })
+    await expect(write(bench, capture)).rejects.toMatchObject({ code: 'CK-BACKUP-FAILED' })
+    const [failed] = [...bench.cloud.backups.values()]
+    const volumeId = failed?.volumeId ?? ''
+    const snapshot = await bench.cloud.api.createSnapshot({ volumeId, name: 'theirs', force: true })
+    const theirs = await backupBySomebody(bench, { volumeId, snapshotId: snapshot.id })
+    const copy = await write(bench, capture)
+    expect(bench.cloud.backups.get(failed?.id ?? '')?.status).toBe('error')
+    expect(bench.cloud.backups.get(copy.ref['backupId'] ?? '')?.name).toBe(`${failed?.name ?? ''}-2`)
+    expect(bench.cloud.pool.has(bench.cloud.backups.get(theirs)?.image ?? '')).toBe(true)
+  })
+})
+
+describe('writing when answers are lost', () => {
+  const faults: [string, Fault][] = [
+    ['the temporary volume was made', { call: 'createVolume', what: 'lost' }],
+    ['the temporary volume is made a minute later', { call: 'createVolume', what: 'lost', lateMs: 55_000 }],
+    ['no temporary volume was made', { call: 'createVolume', what: 'never' }],
+    ['the backup was made', { call: 'createBackup', what: 'lost' }],
+    ['the backup is made a minute later', { call: 'createBackup', what: 'lost', lateMs: 55_000 }],
+    ['no backup was made', { call: 'createBackup', what: 'never' }],
+    ['the temporary volume was deleted', { call: 'deleteVolume', what: 'lost' }],
+  ]
+  it.each(faults)('makes one backup although the answer was lost: %s', async (_case, fault) => {
+    const bench = fakeBench('ceph')
+    const capture = await bench.capture()
+    bench.cloud.faults.push(fault)
+    const copy = await write(bench, capture)
+    expect([...bench.cloud.backups.keys()]).toEqual([copy.ref['backupId']])
+    expect(await bench.leftovers(capture)).toEqual([])
+  })
+
+  it('keeps the oldest of two backups that one request made, and deletes the other', async () => {
+    const bench = fakeBench('chunked')
+    const capture = await bench.capture()
+    const copy = await write(bench, capture)
+    const first = bench.cloud.backups.get(copy.ref['backupId'] ?? '')
+    const { name = '', volumeId = '', metadata = {} } = first ?? {}
+    const second = await bench.cloud.api.createBackup({ name, volumeId, snapshotId: capture.snapshotId, metadata })
+    expect((await write(bench, capture)).ref).toEqual(copy.ref)
+    expect(bench.cloud.backups.has(second.id)).toBe(false)
+  })
+
+  it('passes a full quota on', async () => {
+    const bench = fakeBench('chunked')
+    const capture = await bench.capture()
+    bench.cloud.faults.push({ call: 'createBackup', error: codeError('CK-CLOUD-QUOTA') })
+    await expect(write(bench, capture)).rejects.toMatchObject({ code: 'CK-CLOUD-QUOTA' })
+  })
+})
+
+describe('writing with a chunked driver', () => {
+  it('backs up the snapshot itself, and builds upon the last sound copy until the chain is full', async () => {
+    const bench = fakeBench('chunked', { chain: 2 })
+    let capture = await bench.capture()
+    const copies: Copy[] = []
+    for (let n = 0; n < 5; n += 1) {
+      copies.push(await write(bench, capture))
+      capture = await bench.captureAgain(capture)
+    }
+    expect(requested(bench).map((request) => request['incremental'] === true)).toEqual([false, true, true, false, true])
+    expect(requested(bench).every((request) => request['snapshotId'] !== undefined)).toBe(true)
+    expect(copies.map(({ basePoint }) => basePoint)).toEqual([
+      null,
+      copies[0]?.point,
+      copies[1]?.point,
+      null,
+      copies[3]?.point,
+    ])
+  })
+
+  it('never builds when chains are switched off', async () => {
+    const bench = fakeBench('chunked', { chain: 0 })
+    const capture = await bench.capture()
+    await write(bench, capture)
+    expect((await write(bench, await bench.captureAgain(capture))).basePoint).toBeNull()
+  })
+
+  it.each(['damaged', 'suspect', 'removing'] as const)('does not build upon a copy that is %s', async (state) => {
+    const bench = fakeBench('chunked')
+    const capture = await bench.capture()
+    const copy = await write(bench, capture)
+    const mark = { state, rootHash: null, verifiedAt: null, reason: null }
+    await bench.open().markCopy(copy, mark, contextFor().context)
+    expect((await write(bench, await bench.captureAgain(capture))).basePoint).toBeNull()
+  })
+
+  it("does not build upon somebody else's backup, nor after one that failed", async () => {
+    for (const failed of [false, true]) {
+      const bench = fakeBench('chunked')
+      const capture = await bench.capture()
+      await write(bench, capture)
+      bench.cloud.advance(60_000)
+      if (failed) bench.cloud.failures.push({ job: 'backup', reason: 'no space' })
+      await backupBySomebody(bench, { volumeId: capture.volume.volumeId })
+      expect((await write(bench, await bench.captureAgain(capture))).basePoint).toBeNull()
+    }
+  })
+
+  it('makes a full backup when the volume grew', async () => {
+    const bench = fakeBench('chunked')
+    const capture = await bench.capture()
+    await write(bench, capture)
+    const volume = bench.cloud.volumes.get(capture.volume.volumeId)
+    if (volume !== undefined) volume.sizeGib = 2
+    expect((await write(bench, await bench.captureAgain(capture))).basePoint).toBeNull()
+  })
+
+  it('makes a full backup at once when the incremental one failed', async () => {
+    const bench = fakeBench('chunked')
+    const capture = await bench.capture()
+    const first = await write(bench, capture)
+    bench.cloud.failures.push({ job: 'backup', reason: 'Hash block size has changed since the last backup.' })
+    const second = await write(bench, await bench.captureAgain(capture))
+    expect(second.basePoint).toBeNull()
+    expect([...bench.cloud.backups.keys()].sort()).toEqual([first.ref['backupId'], second.ref['backupId']].sort())
+  })
+
+  it('says so when the snapshot is gone', async () => {
+    const bench = fakeBench('chunked')
+    const capture = await bench.capture()
+    await bench.release(capture)
+    await expect(write(bench, capture)).rejects.toMatchObject({ code: 'CK-CAPTURE-LOST' })
+  })
+})
+
+describe('learning the driver', () => {
+  it('treats a cloud without any backup as one with the Ceph driver', async () => {
+    const bench = fakeBench('chunked', { learn: true })
+    await write(bench, await bench.capture())
+    expect(requested(bench)[0]).not.toHaveProperty('snapshotId')
+  })
+
+  it('treats a cloud whose records may not be read as one with the Ceph driver', async () => {
+    const bench = fakeBench('chunked', { learn: true })
+    await backupBySomebody(bench, { volumeId: bench.cloud.addVolume({ sizeGib: 1 }).id })
+    bench.cloud.faults.push({ call: 'exportRecord', error: codeError('CK-CLOUD-FORBIDDEN') })
+    await write(bench, await bench.capture())
+    expect(requested(bench).at(-1)).not.toHaveProperty('snapshotId')
+  })
+
+  it('backs up snapshots where the newest backup is of a chunked driver', async () => {
+    const bench = fakeBench('chunked', { learn: true })
+    await backupBySomebody(bench, { volumeId: bench.cloud.addVolume({ sizeGib: 1 }).id })
+    await write(bench, await bench.capture())
+    expect(requested(bench).at(-1)).toHaveProperty('snapshotId')
+  })
+})
+
+describe('writing by force', () => {
+  const forced = async (bench: FakeBench, capture: Capture): Promise<Copy> =>
+    bench.open().writeCopy(capture, null, contextFor().context, { force: true })
+
+  async function withoutSnapshot(bench: FakeBench, given: Partial<Capture> = {}): Promise<Capture> {
+    const capture = await bench.capture()
+    await bench.release(capture)
+    bench.cloud.advance(60_000)
+    return { ...capture, snapshotId: '', snapshotName: '', ...given }
+  }
+
+  it('backs up the volume itself in use, says crash, builds upon the last, and stays unverified with the reason', async () => {
+    const bench = fakeBench('ceph')
+    const capture = await withoutSnapshot(bench)
+    const volume = bench.cloud.volumes.get(capture.volume.volumeId)
+    if (volume !== undefined) volume.status = 'in-use'
+    const first = await forced(bench, capture)
+    expect(first).toMatchObject({ consistency: 'crash', state: 'unverified', basePoint: null })
+    bench.cloud.advance(60_000)
+    const archiveId = randomUUID()
+    const next = { ...capture, archiveId, point: `2026-11-23T02:20:00Z-${archiveId.slice(0, 8)}` }
+    expect(await forced(bench, next)).toMatchObject({ basePoint: first.point })
+    expect(requested(bench)).toMatchObject([{ force: true }, { force: true, incremental: true }])
+    const verification = await bench.open().verifyCopy(first, capture, contextFor().context)
+    expect(verification).toMatchObject({
+      state: 'unverified',
+      reason: expect.stringMatching(/nothing to compare/) as unknown,
+    })
+  })
+
+  it.each(['event:volume.create.end:1', 'event:volume.detach.end:1', 'event:compute.instance.volume.detach:1'])(
+    'refuses it for an archive asked for by %s',
+    async (slot) => {
+      const bench = fakeBench('ceph')
+      await expect(forced(bench, await withoutSnapshot(bench, { slot }))).rejects.toMatchObject({
+        code: 'CK-FORCE-REFUSED',
+      })
+    },
+  )
+
+  it('refuses it where the driver is not that of Ceph', async () => {
+    const bench = fakeBench('chunked')
+    await expect(forced(bench, await withoutSnapshot(bench))).rejects.toMatchObject({ code: 'CK-FORCE-REFUSED' })
+  })
+})
+
+describe('what lies on the backup', () => {
+  it('is its whole manifest from the first moment on', async () => {
+    const bench = fakeBench('ceph')
+    const capture = await bench.capture()
+    await write(bench, capture)
+    const metadata = requested(bench)[0]?.['metadata'] as Record<string, string>
+    const read = readManifest(metadata)
+    expect(read).toMatchObject({
+      manifest: { archiveId: capture.archiveId, volume: { metadata: { owner: 'Zoë 🐘' } } },
+    })
+    expect(metadata['ck:installation']).toBeDefined()
+  })
+})
