@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { hashBytes } from '../../source/hash-bytes.js'
@@ -12,10 +12,12 @@ import { createHashTree } from '../../source/hash-tree.js'
 import { openSources } from '../../source/open-sources.js'
 import { sourcesOptions } from '../../source/options.js'
 import type { BytesRef, OpenBytes, Source } from '../../source/source.js'
+import { labEnvironment } from '../helpers/lab.js'
 import { naiveRoot } from '../source/naive-root.js'
 
 const run = promisify(execFile)
-const conf = process.env['LAB_PROD_CEPH_CONF'] ?? resolve('.lab/ceph-prod/ceph.conf')
+const { cephConf, cephUser } = labEnvironment()
+const conf = cephConf.prod
 const mib = 1024 * 1024
 /** Whatever is made here is named for it, and removed. */
 const mark = `src-${randomUUID().slice(0, 8)}`
@@ -132,7 +134,7 @@ describe('source rbd', () => {
     const ref = await snapshot(volume)
     await writeRandom(volume.image, 2 * mib, 40 * mib)
 
-    const bytes = await sourceOf('cinderkeep').open(ref)
+    const bytes = await sourceOf(cephUser).open(ref)
     expect(bytes.sizeBytes).toBe(64 * mib)
     const hashed = await hashBytes(bytes)
     const expected = await exported(`volumes/${volume.image}@snapshot-one`)
@@ -140,7 +142,7 @@ describe('source rbd', () => {
     expect(hashed.readBytes).toBeGreaterThanOrEqual(14 * mib)
     expect(hashed.readBytes).toBeLessThan(30 * mib)
 
-    const head = await hashBytes(await sourceOf('cinderkeep').open(volume.ref))
+    const head = await hashBytes(await sourceOf(cephUser).open(volume.ref))
     expect(head.rootHash).toBe(naiveRoot(await exported(`volumes/${volume.image}`)))
     expect(head.rootHash).not.toBe(hashed.rootHash)
   })
@@ -158,7 +160,7 @@ describe('source rbd', () => {
     await python('volumes', image, `image.discard(9 * ${mib}, 2 * ${mib})`)
     const ref = await snapshot({ image, ref: { volumeId, host: 'lab@ceph#ceph', nameId: null, snapshotId: null } })
 
-    const bytes = await sourceOf('cinderkeep').open(ref)
+    const bytes = await sourceOf(cephUser).open(ref)
     const hashed = await hashBytes(bytes)
     expect(hashed.rootHash).toBe(naiveRoot(await exported(`volumes/${image}@snapshot-one`)))
     expect(hashed.readBytes).toBeGreaterThanOrEqual(18 * mib)
@@ -180,7 +182,7 @@ describe('source rbd', () => {
     const large = await snapshot(volume, 'large')
     await rbd('resize', '--no-progress', '--allow-shrink', '--size', '10M', `volumes/${volume.image}`)
 
-    const source = sourceOf('cinderkeep')
+    const source = sourceOf(cephUser)
     for (const [ref, sizeBytes] of [
       [small, 24 * mib],
       [large, 41 * mib],
@@ -199,12 +201,12 @@ describe('source rbd', () => {
     const volumeId = `${mark}-striped`
     await rbd('create', '--size', '40M', ...stripe, `volumes/volume-${volumeId}`)
     await writeRandom(`volume-${volumeId}`, 100_000, 30 * mib)
-    const striped = await sourceOf('cinderkeep').open({ volumeId, host: null, nameId: null, snapshotId: null })
+    const striped = await sourceOf(cephUser).open({ volumeId, host: null, nameId: null, snapshotId: null })
     expect((await hashBytes(striped)).rootHash).toBe(naiveRoot(await exported(`volumes/volume-${volumeId}`)))
 
     const odd = await newVolume('9000001B')
     await writeRandom(odd.image, 8_900_000, 100_001)
-    expect(await hashBytes(await sourceOf('cinderkeep').open(odd.ref))).toMatchObject({
+    expect(await hashBytes(await sourceOf(cephUser).open(odd.ref))).toMatchObject({
       sizeBytes: 9_000_001,
       rootHash: naiveRoot(await exported(`volumes/${odd.image}`)),
     })
@@ -214,7 +216,7 @@ describe('source rbd', () => {
     const volume = await newVolume('256M')
     await writeRandom(volume.image, 0, 256 * mib)
     const ref = await snapshot(volume)
-    const bytes = await sourceOf('cinderkeep').open(ref)
+    const bytes = await sourceOf(cephUser).open(ref)
     const before = (await hashBytes(bytes)).rootHash
     const torn = afterFirstRun(bytes, async () => {
       await rbd('snap', 'rm', '--no-progress', `volumes/${volume.image}@snapshot-one`)
@@ -236,7 +238,7 @@ describe('source rbd', () => {
   it('gives no hash when the snapshot was replaced by another of the same name in mid-read', async () => {
     const volume = await newVolume('128M')
     await writeRandom(volume.image, 0, 128 * mib)
-    const bytes = await sourceOf('cinderkeep').open(await snapshot(volume))
+    const bytes = await sourceOf(cephUser).open(await snapshot(volume))
     const replaced = afterFirstRun(bytes, async () => {
       await rbd('snap', 'rm', '--no-progress', `volumes/${volume.image}@snapshot-one`)
       await snapshot(volume)
@@ -246,7 +248,7 @@ describe('source rbd', () => {
 
   it('calls a capture lost when the snapshot goes before the read, and tells a missing image from it', async () => {
     const volume = await newVolume('8M')
-    const source = sourceOf('cinderkeep')
+    const source = sourceOf(cephUser)
     await expect(source.open({ ...volume.ref, snapshotId: 'none' })).rejects.toMatchObject({ code: 'CK-CAPTURE-LOST' })
     const missing = { ...volume.ref, volumeId: `${mark}-none` }
     await expect(source.open(missing)).rejects.toMatchObject({ code: 'CK-SOURCE-IMAGE-MISSING' })
@@ -265,13 +267,13 @@ describe('source rbd', () => {
     const volume = await newVolume('8M')
     await writeRandom(volume.image, 0, mib)
     const ref = { ...volume.ref, volumeId: randomUUID(), nameId: volume.ref.volumeId }
-    const hashed = await hashBytes(await sourceOf('cinderkeep').open(ref))
+    const hashed = await hashBytes(await sourceOf(cephUser).open(ref))
     expect(hashed.rootHash).toBe(naiveRoot(await exported(`volumes/${volume.image}`)))
   })
 
   it('names who has the image open, and says unknown to a user without the right', async () => {
     const volume = await newVolume('8M')
-    const source = sourceOf('cinderkeep')
+    const source = sourceOf(cephUser)
     expect(await source.watchers(volume.ref)).toEqual([])
     const script = `${pythonHead}\nprint("open", flush=True); sys.stdin.read(); image.close(); cluster.shutdown()`
     const guest = spawn('/usr/bin/python3', ['-c', script, conf, 'volumes', volume.image], {
@@ -293,7 +295,7 @@ describe('source rbd', () => {
   it('throws the reason of an abort in mid-read', async () => {
     const volume = await newVolume('128M')
     await writeRandom(volume.image, 0, 128 * mib)
-    const bytes = await sourceOf('cinderkeep').open(volume.ref)
+    const bytes = await sourceOf(cephUser).open(volume.ref)
     const aborting = new AbortController()
     const stopped = afterFirstRun(bytes, async () => {
       aborting.abort(new Error('asked to stop'))
