@@ -16,7 +16,10 @@ export interface Attachment {
   device: string | null
 }
 
-/** `GET /volumes/{id}`, seen with an admin's eyes. Sizes are Cinder's: GiB. */
+/**
+ * `GET /volumes/{id}`, seen with an admin's eyes. Sizes are Cinder's: GiB. Times here and below are UTC and end in `Z`;
+ * a creation's answer may hold a fraction of a second that Cinder's database then drops.
+ */
 export interface Volume {
   id: string
   name: string

@@ -7,7 +7,7 @@ import { CloudError, cloudConfigError } from './errors.js'
 import type { CloudOptions, NameOrId } from './options.js'
 import type { Redactor } from './redact.js'
 import { errorOfAnswer } from './refusal.js'
-import type { Transport } from './transport.js'
+import type { RawAnswer, Transport } from './transport.js'
 
 export interface Token {
   value: string
@@ -71,10 +71,7 @@ async function ask(
     // a token that nobody receives just ends
     repeatable: true,
   })
-  if (answer.status === 404 || answer.status === 405) {
-    throw cloudConfigError(`${options.name}: auth_url: no Keystone v3 answers at ${options.authUrl} (${answer.status})`)
-  }
-  if (answer.status !== 201 && answer.status !== 200) throw errorOfAnswer(answer, redactor.redact)
+  if (answer.status !== 201 && answer.status !== 200) throw refusal(answer, options, redactor)
   const value = answer.headers['x-subject-token']
   if (typeof value !== 'string' || value === '') {
     throw new CloudError('CK-CLOUD-ANSWER-INVALID', 'no X-Subject-Token in the answer', answer.call)
@@ -97,6 +94,16 @@ async function ask(
     catalog: token.catalog ?? [],
     renewAt: performance.now() + (lifetime - marginSeconds) * 1000,
   }
+}
+
+function refusal(answer: RawAnswer, options: CloudOptions, redactor: Redactor): Error {
+  const error = errorOfAnswer(answer, redactor.redact)
+  if (error.status !== 404) return error
+  // so Keystone answers to the id of an application credential that is deleted or never was (seen on Zed)
+  if (options.auth.method === 'application_credential' && error.said?.includes('Application Credential') === true) {
+    return new CloudError('CK-CLOUD-UNAUTHORIZED', 'not accepted', { ...answer.call, status: 404, said: error.said })
+  }
+  return cloudConfigError(`${options.name}: auth_url: no Keystone v3 answers at ${options.authUrl} (404)`)
 }
 
 /** Both times are Keystone's own, so that our clock may be wrong. */
