@@ -63,9 +63,10 @@ async function open(address: BrokerAddress, secrets: BrokerSecrets): Promise<Cha
       port: address.port,
       vhost: encodeURIComponent(address.vhost),
       heartbeat: heartbeatSeconds,
-      credentials: login,
     },
     {
+      // here and not beside the host: amqplib looks nowhere else, and would log in as guest
+      credentials: login,
       timeout: connectTimeoutMs,
       noDelay: true,
       keepAlive: true,
