@@ -24,7 +24,7 @@ export function chunkedBackupDriver(dir: string): BackupDriver {
       await access(pathOf({ id }))
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-      throw new Error(`[Errno 2] No such file or directory: 'volume_backup_${id}_metadata'`)
+      throw new Error(`[Errno 2] No such file or directory: 'volume_backup_${id}_metadata'`, { cause: error })
     }
     const parent = parents.get(id)
     if (parent !== undefined) await check(parent)

@@ -23,7 +23,7 @@ import type { Notifier } from './notify.js'
 import { nova } from './nova.js'
 import { createRecorder } from './record.js'
 import type { Recorder } from './record.js'
-import { initialState, passwordOf } from './initial-state.js'
+import { initialState, password } from './initial-state.js'
 import type { State } from './state.js'
 
 export interface SandboxOptions {
@@ -123,7 +123,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   const envOf = (project: string): Record<string, string> => ({
     OS_AUTH_URL: `${cloud.url}/identity/v3`,
     OS_USERNAME: project,
-    OS_PASSWORD: passwordOf(project),
+    OS_PASSWORD: password,
     OS_PROJECT_NAME: project,
     OS_USER_DOMAIN_NAME: 'Default',
     OS_PROJECT_DOMAIN_NAME: 'Default',

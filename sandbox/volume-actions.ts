@@ -105,7 +105,8 @@ export function volumeActionRoutes(cloud: Cloud): readonly Route[] {
       '/volumes/:id/action',
       (request) => {
         const volume = findVolume(cloud, request)
-        const [[name = '', asked] = []] = Object.entries((request.body ?? {}) as Record<string, unknown>)
+        const [first] = Object.entries((request.body ?? {}) as Record<string, unknown>)
+        const [name, asked] = first ?? ['', undefined]
         const action = actions[name]
         if (action === undefined) throw badRequest(`There is no such action: ${name}`)
         return action(cloud, request, volume, asked)
