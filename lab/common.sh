@@ -120,6 +120,7 @@ start_service() { # NAME
     sleep .1 # a fork's environment is readable only after its exec
   fi
   wait_until 120 "$1 does not answer" runs_and_answers "$1"
+  [ "$1" != rabbit ] || wait_until 60 "cinder does not come back to the broker" cinder_consumes
 }
 
 # GROUP: nothing of it lives. Zombies count as gone: a container's init may take seconds to reap them.

@@ -38,4 +38,20 @@ launch_rabbit() {
   launch rabbit env "${environment[@]}" RUNNING_UNDER_SYSTEMD=1 /usr/lib/rabbitmq/bin/rabbitmq-server
 }
 
+rabbit_ctl() {
+  local environment
+  mapfile -t environment < <(rabbit_environment)
+  env "${environment[@]}" /usr/lib/rabbitmq/bin/rabbitmqctl "$@"
+}
+
+# Cinder's queues do not outlive the broker, and a request that comes before its service has declared its queue again is
+# lost without a word: the volume stays "deleting". So a broker counts as started once the services that run consume.
+cinder_consumes() {
+  local consumed service
+  consumed=$(rabbit_ctl --quiet --no-table-headers list_consumers queue_name 2>/dev/null) || return
+  for service in cinder-scheduler cinder-volume cinder-backup; do
+    ! runs "$service" || grep -qE "^$service\.lab(@ceph)?\s*$" <<<"$consumed" || return
+  done
+}
+
 amqp_authority() { echo "openstack:openstack@127.0.0.1:$(port_of rabbit)/"; }
