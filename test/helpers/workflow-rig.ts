@@ -1,0 +1,230 @@
+import { DefaultLogger, Runtime, Worker } from '@temporalio/worker'
+import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { awaitArchive } from '../../activities/await-archive.js'
+import { beginRebuild } from '../../activities/begin-rebuild.js'
+import type { ControlActivities } from '../../activities/control-activities.js'
+import { silentLog } from '../../log/log.js'
+import type { Capture, Copy } from '../../targets/target.js'
+import type { archiveVolume } from '../../workflows/archive-volume.js'
+import type { ArchiveRequest, AssessRequest, Hint, Verdict, VolumeState } from '../../workflows/messages.js'
+import { archiveWorkflowId, hintSignal, volumeWorkflowId } from '../../workflows/messages.js'
+import type { watchVolume } from '../../workflows/watch-volume.js'
+import { connectTemporal } from './temporal.js'
+
+const codePath = fileURLToPath(new URL('../../dist/workflow-bundle.js', import.meta.url))
+
+// what the SDK says of workers that start and stop is no business of a test's
+Runtime.install({ logger: new DefaultLogger('ERROR'), shutdownSignals: [] })
+
+/** Which act was done with what, in order. */
+export interface Call {
+  activity: keyof ControlActivities
+  request: Record<string, unknown>
+}
+
+/**
+ * Real workflows on a real server over acts that only remember: a cloud of one volume `db` and targets that keep
+ * copies in a map. Each act can be replaced by a test; `calls` tells what was done.
+ */
+export async function workflowRig(options: { targets?: string[]; settleSeconds?: number } = {}) {
+  const { targets = ['cinder'], settleSeconds = 0 } = options
+  const temporal = await connectTemporal()
+  const taskQueue = `test-${randomUUID()}`
+  const volumeId = randomUUID()
+  const calls: Call[] = []
+  const stored = new Map<string, Copy[]>(targets.map((target) => [target, []]))
+  const deps = { workflows: temporal.client.workflow, targets: new Map(targets.map((name) => [name, {}])) } as never
+
+  const acts: ControlActivities = {
+    assess: async (request) => verdictFor(request),
+    beginRebuild: beginRebuild(deps),
+    listCopies: async ({ target }) => stored.get(target) ?? [],
+    // asked every half second here, once a minute in earnest
+    awaitArchive: async (request) => {
+      for (;;) {
+        const end = await awaitArchive(deps)(request).catch((error: unknown) => error)
+        if (!isStillRunning(end)) {
+          if (end instanceof Error) throw end
+          return end as never
+        }
+        await sleep(500)
+      }
+    },
+    undoArchive: async () => undefined,
+    takeCapture: async ({ archiveId, archive, slot, group }) => captureOf({ archiveId, archive, slot, group }),
+    releaseCapture: async () => undefined,
+    removeTemporaries: async () => undefined,
+    writeCopy: async ({ target, capture }) => copyOf(target, capture),
+    verifyCopy: async () => ({ state: 'verified', rootHash: 'sha256-4m:aa', reason: null, readBytes: 4 }),
+    markCopy: async ({ target, copy, mark }) => {
+      const marked = { ...copy, ...mark }
+      stored.set(target, [...(stored.get(target) ?? []).filter((one) => one.archiveId !== copy.archiveId), marked])
+      return marked
+    },
+  }
+
+  function verdictFor({ slot, attempt, targets: only, events, manual }: AssessRequest): Verdict {
+    const volume = { id: volumeId, name: 'db', projectId: 'p', projectName: 'payments' }
+    const plan = (only ?? targets).map((target) => ({
+      ...{ target, kind: 'cinder-backup', force: false, writeQueue: taskQueue, verifyQueue: taskQueue },
+    }))
+    const due = manual || events.includes('volume.create.end')
+    return {
+      ...{
+        kind: due ? 'archive' : 'none',
+        reasons: [due ? 'it is due' : 'no event'],
+        volume,
+        policy: 'all',
+        policyHash: 'h',
+      },
+      settleSeconds,
+      plan: due
+        ? {
+            archiveId: uuidOf(`${slot}/${attempt}`),
+            consistency: { prefer: ['detached', 'crash'], require: 'crash' },
+            targets: plan,
+            pace: { heartbeatSeconds: 5, firstRetrySeconds: 1, captureMaxAgeSeconds: 3600 },
+          }
+        : null,
+    }
+  }
+
+  function captureOf(names: Pick<Capture, 'archiveId' | 'archive' | 'slot' | 'group'>): Capture {
+    const capturedAt = new Date().toISOString()
+    return {
+      ...names,
+      point: `${capturedAt.slice(0, 19)}Z-${names.archiveId.slice(0, 8)}`,
+      volume: { volumeId, projectId: 'p', name: 'db' } as Capture['volume'],
+      ...{ snapshotId: randomUUID(), snapshotName: `ck-${names.archiveId}`, capturedAt, consistency: 'detached' },
+      ...{ watchers: 'none', sizeBytes: 2 ** 30 },
+    }
+  }
+
+  const traced = Object.fromEntries(
+    (Object.keys(acts) as (keyof ControlActivities)[]).map((activity) => [
+      activity,
+      async (request: Record<string, unknown>) => {
+        calls.push({ activity, request })
+        return (acts[activity] as (request: unknown) => Promise<unknown>)(request)
+      },
+    ]),
+  )
+  const worker = await Worker.create({
+    connection: temporal.nativeConnection,
+    namespace: temporal.namespace,
+    taskQueue,
+    activities: traced,
+    workflowBundle: { codePath },
+    shutdownForceTime: '2 seconds',
+  })
+  const running = worker.run()
+  const entityId = volumeWorkflowId(volumeId)
+  const entity = temporal.client.workflow.getHandle<typeof watchVolume>(entityId)
+
+  return {
+    ...{ acts, calls, stored, temporal, taskQueue, volumeId, entityId, entity, captureOf, verdictFor, log: silentLog },
+    named: (activity: keyof ControlActivities) => calls.filter((call) => call.activity === activity),
+    async hint(...hints: (Partial<Hint> | string)[]): Promise<void> {
+      const full = hints.map((hint) =>
+        typeof hint === 'string'
+          ? { messageId: randomUUID(), event: hint }
+          : { messageId: randomUUID(), event: 'volume.create.end', ...hint },
+      )
+      await temporal.client.workflow.signalWithStart<typeof watchVolume, [Hint[]]>('watchVolume', {
+        ...{ workflowId: entityId, taskQueue, signal: hintSignal, signalArgs: [full] },
+        args: [] as unknown as [VolumeState?],
+      })
+    },
+    /** An archive as an entity would start it; returns its handle. */
+    async archive(change: Partial<ArchiveRequest> = {}) {
+      const slot = `manual:${randomUUID()}`
+      const { plan, volume, policy, policyHash } = verdictFor({
+        ...{ slot, attempt: 1, targets: null, events: [], manual: true, volumeId },
+      })
+      if (plan === null || volume === null) throw new Error('no plan')
+      const request = {
+        ...plan,
+        ...{ volume, policy, policyHash, slot, attempt: 1, capture: null, group: null, entity: null },
+      }
+      return temporal.client.workflow.start<typeof archiveVolume>('archiveVolume', {
+        ...{ workflowId: archiveWorkflowId(volumeId, slot, 1), taskQueue, args: [{ ...request, ...change }] },
+      })
+    },
+    async close(): Promise<void> {
+      for await (const { workflowId, status } of temporal.client.workflow.list({
+        query: `TaskQueue = '${taskQueue}'`,
+      })) {
+        if (status.name === 'RUNNING')
+          await temporal.client.workflow
+            .getHandle(workflowId)
+            .terminate()
+            .catch(() => undefined)
+      }
+      worker.shutdown()
+      await running
+      await temporal.close()
+    },
+  }
+}
+
+export type WorkflowRig = Awaited<ReturnType<typeof workflowRig>>
+
+export function copyOf(target: string, capture: Capture): Copy {
+  const { point, archiveId, archive, slot, group, snapshotId, capturedAt, consistency, sizeBytes, volume } = capture
+  return {
+    ...{ target, kind: 'cinder-backup', point, archiveId, archive, slot, group, snapshotId, capturedAt, consistency },
+    ...{ volumeId: volume.volumeId, projectId: volume.projectId, sizeBytes, ref: { backupId: randomUUID() } },
+    ...{
+      state: 'unverified',
+      rootHash: null,
+      verifiedAt: null,
+      writtenBytes: 1,
+      storedBytes: 1,
+      basePoint: null,
+      reason: null,
+    },
+  }
+}
+
+function isStillRunning(end: unknown): boolean {
+  return end instanceof Error && end.message.endsWith('still runs')
+}
+
+let counter = 0
+const ids = new Map<string, string>()
+function uuidOf(text: string): string {
+  const known = ids.get(text) ?? `00000000-0000-5000-8000-${String(++counter).padStart(12, '0')}`
+  ids.set(text, known)
+  return known
+}
+
+/** Waits for something that a test expects to come true; the error says what it waited for. */
+export async function eventually<T>(
+  what: string,
+  look: () => Promise<T | false> | T | false,
+  seconds = 40,
+): Promise<T> {
+  const end = performance.now() + seconds * 1000
+  for (;;) {
+    const seen = await look()
+    if (seen !== false) return seen
+    if (performance.now() > end) throw new Error(`waited ${seconds} s in vain for: ${what}`)
+    await sleep(100)
+  }
+}
+
+/** A door that an act waits at until a test opens it. */
+export function gate() {
+  const door = { open: (): void => undefined }
+  const opened = new Promise<void>((resolve) => {
+    door.open = resolve
+  })
+  return {
+    opened,
+    open: () => {
+      door.open()
+    },
+  }
+}

@@ -1,0 +1,8 @@
+import { it } from 'vitest'
+import { recordBusyVolume, recordTroubledVolume } from './record-histories.js'
+
+// `RECORD_HISTORIES=1 npm test -- test/workflows/record-histories`
+const record = it.runIf(process.env['RECORD_HISTORIES'] === '1')
+
+record('a busy volume', recordBusyVolume, 120_000)
+record('a volume in trouble', recordTroubledVolume, 120_000)

@@ -1,0 +1,137 @@
+import { describe, expect, it } from 'vitest'
+import type { Copy } from '../../targets/target.js'
+import type { RunningArchive, VolumeState } from '../../workflows/messages.js'
+import {
+  addHints,
+  backoffMs,
+  endArchive,
+  freshState,
+  holdLanes,
+  isFinished,
+  nextAlarm,
+  nextTry,
+  protectionOf,
+  putCopy,
+  ripeWants,
+  trimPoints,
+  wantLater,
+} from '../../workflows/volume-state.js'
+
+const known = (): VolumeState => ({ ...freshState(), rebuilding: [], policy: 'all' })
+const archive = (targets: string[], slot = 's'): RunningArchive => ({
+  ...{ archive: `archive/v/${slot}/1`, archiveId: 'a', slot, events: ['volume.create.end'], targets, failures: 0 },
+})
+function copy(target: string, i: number, state: Copy['state'] = 'verified', padding = ''): Copy {
+  const capturedAt = new Date(Date.UTC(2026, 0, 1) + i * 3_600_000).toISOString()
+  return {
+    ...{ target, kind: 'cinder-backup', point: `${capturedAt}-${i}`, archiveId: `a${i}`, archive: `archive/v/s${i}/1` },
+    ...{
+      slot: `s${i}`,
+      group: null,
+      volumeId: 'v',
+      projectId: 'p',
+      snapshotId: 'x',
+      capturedAt,
+      consistency: 'detached',
+    },
+    ...{ sizeBytes: 1, ref: {}, state, rootHash: null, verifiedAt: null, writtenBytes: null, storedBytes: null },
+    ...{ basePoint: null, reason: padding },
+  }
+}
+
+describe('hints', () => {
+  it('are remembered by message id, a bounded number of them', () => {
+    const state = known()
+    for (let i = 0; i < 1000; i++) addHints(state, [{ messageId: `m${i}`, event: 'volume.create.end' }], i)
+    expect(state.seen).toHaveLength(256)
+    expect(state.burst).toMatchObject({ slot: 'event:volume.create.end:m0', firstAt: 0, events: ['volume.create.end'] })
+    state.burst = null
+    addHints(state, [{ messageId: 'm999', event: 'volume.create.end' }], 5)
+    expect(state.burst).toBeNull()
+  })
+})
+
+describe('lanes', () => {
+  it('hold back wants until they are free, and no timer rings for a held lane', () => {
+    const state = known()
+    holdLanes(state, archive(['a']))
+    wantLater(state, ['a', 'b'], { slot: 't', events: [], reason: 'r', at: 10 })
+    expect(ripeWants(state, 20)?.targets).toEqual(['b'])
+    delete state.wants['b']
+    expect(nextAlarm(state)).toBeNull()
+  })
+
+  it('give every archive of a slot its own number', () => {
+    const state = known()
+    holdLanes(state, archive(['a']))
+    expect(nextTry(state, 's')).toBe(2)
+    endArchive(state, archive(['a']), null, { now: 0, retry: true, failure: 'boom' })
+    expect(nextTry(state, 's')).toBe(2)
+    state.wants = {}
+    holdLanes(state, archive(['b'], 'other'))
+    endArchive(state, archive(['b'], 'other'), null, { now: 0, retry: false, failure: null })
+    expect(state.tries).toEqual({})
+  })
+
+  it('stay with whoever took them over', () => {
+    const state = known()
+    holdLanes(state, archive(['a'], 'old'))
+    state.running = { a: 'archive/v/new/1' }
+    endArchive(state, archive(['a'], 'old'), null, { now: 0, retry: false, failure: null })
+    expect(state.running).toEqual({ a: 'archive/v/new/1' })
+  })
+})
+
+describe('failed archives', () => {
+  it('are wanted again with growing patience, until something newer overtakes them', () => {
+    const state = known()
+    holdLanes(state, { ...archive(['a']), failures: 1 })
+    endArchive(state, { ...archive(['a']), failures: 1 }, null, { now: 1000, retry: true, failure: 'boom' })
+    expect(state.wants['a']).toMatchObject({ failures: 2, at: 1000 + backoffMs(2), reason: 'boom' })
+    expect(protectionOf(state)).toBe('failing')
+    wantLater(state, ['a'], { slot: 'newer', events: [], reason: 'event', at: 2000 })
+    expect(state.wants['a']).toMatchObject({ slot: 'newer', failures: 0 })
+    expect(backoffMs(1)).toBeLessThan(backoffMs(3))
+    expect(backoffMs(99)).toBe(backoffMs(5))
+  })
+})
+
+describe('points', () => {
+  it('replace what was known of the same copy, newest point first', () => {
+    const state = known()
+    putCopy(state, copy('a', 1, 'writing'))
+    putCopy(state, copy('a', 2))
+    putCopy(state, copy('b', 1))
+    putCopy(state, copy('a', 1))
+    expect(state.points.map(({ archiveId, copies }) => [archiveId, copies.length])).toEqual([
+      ['a2', 1],
+      ['a1', 2],
+    ])
+    expect(state.points[1]?.copies.map(({ state }) => state)).toEqual(['verified', 'verified'])
+  })
+
+  it('leave the state when they grow too large, but never a target’s last verified one', () => {
+    const state = known()
+    putCopy(state, copy('tape', 0))
+    for (let i = 1; i < 400; i++) putCopy(state, copy('a', i, i < 390 ? 'verified' : 'damaged', 'x'.repeat(300)))
+    trimPoints(state)
+    expect(JSON.stringify(state.points).length).toBeLessThanOrEqual(128 * 1024)
+    const kept = state.points.map(({ archiveId }) => archiveId)
+    expect(kept).toContain('a0')
+    expect(kept).toContain('a389')
+    expect(kept).toContain('a399')
+    expect(kept).not.toContain('a1')
+  })
+})
+
+describe('the end', () => {
+  it('comes only when there are neither points nor a policy nor anything to do', () => {
+    expect(isFinished(known())).toBe(false)
+    expect(isFinished({ ...known(), policy: null })).toBe(true)
+    expect(isFinished({ ...known(), policy: null, rebuilding: ['a'] })).toBe(false)
+    expect(isFinished({ ...known(), policy: null, rebuilding: null })).toBe(false)
+    const state = { ...known(), policy: null }
+    putCopy(state, copy('a', 1, 'damaged'))
+    expect(isFinished(state)).toBe(false)
+  })
+})
