@@ -1,0 +1,155 @@
+import { randomUUID } from 'node:crypto'
+import type { Client } from '@temporalio/client'
+import type { Command } from 'commander'
+import type { Config } from '../config/config.js'
+import { didYouMean } from '../config/nearest.js'
+import { CodedError } from '../errors/coded-error.js'
+import type { Volume } from '../openstack/cinder.js'
+import {
+  archiveNowUpdate,
+  controlQueue,
+  manualSlot,
+  volumeWorkflowId,
+  workflowTypes,
+  type ArchiveNow,
+} from '../workflows/messages.js'
+import { bounded, withTemporal } from './call-volume.js'
+import { configOf, type Cli, type GlobalOptions } from './context.js'
+import { exitCodes, type ExitCode } from './exit-code.js'
+import { findVolume } from './find-volume.js'
+import { followArchives, type Asked, type Followed } from './follow-archives.js'
+import { openCloud } from './open-cloud.js'
+import { json } from './output.js'
+import { table } from './table.js'
+import { ago, size } from './words.js'
+
+interface ArchiveOptions extends GlobalOptions {
+  target: string[]
+  wait?: boolean
+}
+
+/** `archive VOLUME…`: asks each volume's workflow for an archive now; with `--wait` follows them to their ends. */
+export async function archive(cli: Cli, command: Command, names: string[]): Promise<ExitCode> {
+  const options = command.optsWithGlobals<ArchiveOptions>()
+  const config = await configOf(cli, command)
+  const targets = [...new Set(options.target)]
+  checkTargets(config, targets)
+  // all are known before the first is asked for: a slip in the last name archives nothing
+  const volumes = await findVolumes(cli, config, names)
+  const followed = await withTemporal(cli, config, async (client) => {
+    const asked: Asked[] = []
+    for (const volume of volumes) asked.push(await ask(client, volume, targets.length === 0 ? null : targets))
+    return await followArchives(cli, client, asked, options.wait === true)
+  })
+  cli.output.result(options.json === true ? json(followed.map(toJson)) : toText(followed))
+  for (const { asked, reasons, state } of followed) {
+    if (reasons.length > 0) cli.output.note(`${label(asked)}: ${state}: ${reasons.join(' ')}`)
+  }
+  return exitCodeOfAll(followed, options.wait === true)
+}
+
+function checkTargets(config: Config, targets: string[]): void {
+  const known = Object.keys(config.targets)
+  for (const target of targets) {
+    if (known.includes(target)) continue
+    throw new CodedError('CK-TARGET-UNKNOWN', `"${target}" is no target${didYouMean(target, known)}`, {
+      cure: `Targets in ${config.path} are ${known.join(', ') || 'none'}.`,
+    })
+  }
+}
+
+async function findVolumes(cli: Cli, config: Config, names: string[]): Promise<Volume[]> {
+  const cloud = await openCloud(cli, config)
+  try {
+    const volumes = new Map<string, Volume>()
+    for (const name of names) {
+      const volume = await findVolume(cloud.cinder, name)
+      volumes.set(volume.id, volume)
+    }
+    return [...volumes.values()]
+  } finally {
+    cloud.close()
+  }
+}
+
+async function ask(client: Client, volume: Volume, targets: string[] | null): Promise<Asked> {
+  const { WithStartWorkflowOperation } = await import('@temporalio/client')
+  const id = randomUUID()
+  const { archive } = await bounded(client, () =>
+    client.workflow.executeUpdateWithStart<(carried?: unknown) => Promise<void>, { archive: string }, [ArchiveNow]>(
+      archiveNowUpdate,
+      {
+        updateId: id,
+        args: [{ id, targets }],
+        startWorkflowOperation: new WithStartWorkflowOperation<(carried?: unknown) => Promise<void>>(
+          workflowTypes.watchVolume,
+          {
+            workflowId: volumeWorkflowId(volume.id),
+            taskQueue: controlQueue,
+            workflowIdConflictPolicy: 'USE_EXISTING',
+            args: [],
+          },
+        ),
+      },
+    ),
+  )
+  return { volumeId: volume.id, name: volume.name, requestId: id, slot: manualSlot(id), archive, targets }
+}
+
+function label({ name, volumeId }: Asked): string {
+  return name === '' ? volumeId : name
+}
+
+function toText(followed: Followed[]): string {
+  if (followed.every(({ outcome }) => outcome === null)) return followed.map(({ asked }) => asked.archive).join('\n')
+  const now = Date.now()
+  const rows = followed.flatMap(({ asked, state, outcome }) =>
+    (outcome?.targets ?? []).length === 0
+      ? [[label(asked), '-', '-', state, '-', '-', '']]
+      : (outcome?.targets ?? []).map(({ target, copy, failure }) => [
+          label(asked),
+          outcome?.capture?.point ?? '-',
+          target,
+          failure !== null && copy?.state !== 'damaged' ? 'failed' : (copy?.state ?? 'failed'),
+          copy === null ? '-' : size(copy.sizeBytes),
+          copy?.verifiedAt == null ? '-' : ago(copy.verifiedAt, now),
+          failure?.message.split('\n')[0] ?? copy?.reason ?? '',
+        ]),
+  )
+  return table(['volume', 'point', 'target', 'copy', 'size', 'verified', 'remarks'], rows, [4])
+}
+
+function toJson({ asked, state, reasons, outcome }: Followed): unknown {
+  return {
+    volume: asked.volumeId,
+    name: asked.name,
+    archive: asked.archive,
+    slot: asked.slot,
+    state,
+    reasons,
+    point: outcome?.capture?.point ?? null,
+    consistency: outcome?.capture?.consistency ?? null,
+    copies: (outcome?.targets ?? []).map(({ target, copy, failure }) => ({
+      target,
+      state: copy?.state ?? null,
+      rootHash: copy?.rootHash ?? null,
+      verifiedAt: copy?.verifiedAt ?? null,
+      reason: copy?.reason ?? null,
+      failure,
+    })),
+  }
+}
+
+function exitCodeOfAll(followed: Followed[], waited: boolean): ExitCode {
+  if (!waited) {
+    const refused = followed.filter(({ state }) => state === 'refused').length
+    if (refused === 0) return exitCodes.done
+    return refused === followed.length ? exitCodes.failed : exitCodes.partly
+  }
+  if (followed.every(({ state }) => state === 'verified')) return exitCodes.done
+  const some = followed.some(({ state, outcome }) => {
+    const good = outcome?.targets.some(({ copy }) => copy?.state === 'verified' || copy?.state === 'unverified')
+    return state === 'verified' || good === true
+  })
+  return some ? exitCodes.partly : exitCodes.failed
+}

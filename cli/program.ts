@@ -1,0 +1,115 @@
+import { Command, Option } from 'commander'
+import { checkConfig, initConfig, printSchema } from './config.js'
+import type { Cli } from './context.js'
+import type { ExitCode } from './exit-code.js'
+
+const version = '0.1.0'
+
+/** All commands. Each loads what it needs when it runs, so that `--help` is quick. */
+export function createProgram(cli: Cli, ended: (code: ExitCode) => void): Command {
+  const program = new Command('cinderkeep')
+    .description(
+      'Archives OpenStack volumes: captures them, copies them elsewhere, reads the copies back and proves them.',
+    )
+    .version(version)
+    .addOption(new Option('--config <file>', 'cinderkeep.yaml; without it CINDERKEEP_CONFIG, ./ and /etc/cinderkeep/'))
+    .option('--json', 'one JSON document for machines instead of a table for people')
+    .showSuggestionAfterError()
+    .exitOverride()
+    .configureOutput({
+      outputError: (text, write) => {
+        write(text.replace(/^error: /, 'CK-USAGE  '))
+      },
+    })
+    .configureHelp({ showGlobalOptions: true })
+  example(program, 'cinderkeep policy plan', 'Every command has its own --help. Exit codes: docs/cli.md.')
+
+  const run = program
+    .command('run')
+    .description('run the processes: one per role, supervised; ends on SIGTERM after what is held is finished')
+    .addOption(
+      new Option('--role <roles>', 'listener, control, mover; several with commas')
+        .argParser(commas)
+        .default(['listener', 'control', 'mover'], 'all of them'),
+    )
+    .option('--zone <zone>', 'the storage that a mover is near', 'default')
+    .action(async (_options: unknown, command: Command) => {
+      ended(await (await import('./run.js')).run(cli, command))
+    })
+  example(run, 'cinderkeep run --role mover --zone rack-2')
+
+  const config = program.command('config').description('check, describe or begin cinderkeep.yaml')
+  const check = config
+    .command('check')
+    .description('each fault in one line; asks nobody, starts nothing')
+    .action(async (_options: unknown, command: Command) => {
+      ended(await checkConfig(cli, command))
+    })
+  example(check, 'cinderkeep --config /etc/cinderkeep/cinderkeep.yaml config check')
+  const schema = config
+    .command('schema')
+    .description('the JSON Schema of the file, for editors')
+    .action(async () => {
+      ended(await printSchema(cli))
+    })
+  example(schema, 'cinderkeep config schema > cinderkeep.schema.json')
+  const init = config
+    .command('init')
+    .description('write a file to start with, for a new installation; never overwrites one')
+    .action(async (_options: unknown, command: Command) => {
+      ended(await initConfig(cli, command))
+    })
+  example(init, 'cinderkeep --config ./cinderkeep.yaml config init')
+
+  const policy = program.command('policy').description('what the policies do')
+  const plan = policy
+    .command('plan')
+    .argument('[name]', 'only this policy')
+    .description('which volumes each policy protects and why; changes nothing')
+    .action(async (name: string | undefined, _options: unknown, command: Command) => {
+      ended(await (await import('./policy-plan.js')).policyPlan(cli, command, name))
+    })
+  example(plan, 'cinderkeep policy plan databases')
+
+  const archive = program
+    .command('archive')
+    .argument('<volume...>', 'ids or names')
+    .option('--target <target>', 'only this one; may be given again', collect, [])
+    .option('--wait', 'follow it to its end: exit code 0 when every copy is verified, 3 when only some are')
+    .description('archive now, outside any event or schedule')
+    .action(async (volumes: string[], _options: unknown, command: Command) => {
+      ended(await (await import('./archive.js')).archive(cli, command, volumes))
+    })
+  example(archive, 'cinderkeep archive db-data --target cinder --wait')
+
+  const points = program
+    .command('points')
+    .argument('<volume>', 'id or name')
+    .description("a volume's recovery points, newest first")
+    .action(async (volume: string, _options: unknown, command: Command) => {
+      ended(await (await import('./points.js')).points(cli, command, volume))
+    })
+  example(points, 'cinderkeep points db-data --json')
+
+  const show = program
+    .command('show')
+    .argument('<point>', 'VOLUME@<point>, or VOLUME@latest')
+    .description('one recovery point: its copies, hashes, consistency')
+    .action(async (point: string, _options: unknown, command: Command) => {
+      ended(await (await import('./show.js')).show(cli, command, point))
+    })
+  example(show, 'cinderkeep show db-data@latest')
+  return program
+}
+
+function example(command: Command, line: string, more = ''): void {
+  command.addHelpText('after', `\nExample:\n  ${line}${more === '' ? '' : `\n\n${more}`}`)
+}
+
+function commas(value: string): string[] {
+  return value.split(',').map((one) => one.trim())
+}
+
+function collect(value: string, before: string[]): string[] {
+  return [...before, value]
+}

@@ -1,0 +1,67 @@
+import type { Command } from 'commander'
+import { didYouMean } from '../config/nearest.js'
+import { CodedError } from '../errors/coded-error.js'
+import type { RecoveryPoint } from '../workflows/messages.js'
+import { configOf, type Cli, type GlobalOptions } from './context.js'
+import { exitCodes, type ExitCode } from './exit-code.js'
+import { json } from './output.js'
+import { pointJson } from './point-json.js'
+import { readPoints } from './read-points.js'
+import { table } from './table.js'
+import { ago, size } from './words.js'
+
+/** `show VOLUME@<point>`: one recovery point with its copies. */
+export async function show(cli: Cli, command: Command, written: string): Promise<ExitCode> {
+  const { volume, name } = splitPoint(written)
+  const config = await configOf(cli, command)
+  const { volumeId, points } = await readPoints(cli, config, volume)
+  const point = name === 'latest' ? points[0] : points.find((one) => one.point === name)
+  if (point === undefined) {
+    const known = points.map((one) => one.point)
+    const which = known.length === 0 ? 'it has none' : `\`cinderkeep points ${volume}\` lists its ${known.length}`
+    throw new CodedError('CK-POINT-UNKNOWN', `volume ${volumeId} has no point "${name}"${didYouMean(name, known)}`, {
+      cure: `Give one of its points, or latest: ${which}.`,
+    })
+  }
+  const asJson = command.optsWithGlobals<GlobalOptions>().json === true
+  cli.output.result(asJson ? json(pointJson(point)) : toText(point, Date.now()))
+  return exitCodes.done
+}
+
+/** The last `@` parts them: names of volumes may hold one, points never do. */
+export function splitPoint(written: string): { volume: string; name: string } {
+  const at = written.lastIndexOf('@')
+  if (at <= 0 || at === written.length - 1) {
+    throw new CodedError('CK-USAGE', `"${written}" names no point`, {
+      cure: 'Write VOLUME@<point>, or VOLUME@latest; `cinderkeep points VOLUME` lists them.',
+    })
+  }
+  return { volume: written.slice(0, at), name: written.slice(at + 1) }
+}
+
+function toText(point: RecoveryPoint, now: number): string {
+  const facts: [string, string][] = [
+    ['point', point.point],
+    ['volume', point.volumeId],
+    ['project', point.projectId],
+    ['captured', `${point.capturedAt} (${ago(point.capturedAt, now)})`],
+    ['consistency', point.consistency],
+    ['size', size(point.sizeBytes)],
+    ['hash', point.rootHash ?? 'not known'],
+    ['asked for by', point.slot],
+    ['archive', point.archive],
+    ['kept', 'until it is removed: there is no retention in this release'],
+  ]
+  const rows = point.copies.map((copy) => [
+    copy.target,
+    copy.state,
+    copy.verifiedAt === null ? '-' : ago(copy.verifiedAt, now),
+    copy.writtenBytes === null ? '-' : size(copy.writtenBytes),
+    copy.storedBytes === null ? '-' : size(copy.storedBytes),
+    copy.basePoint ?? 'full',
+    copy.reason ?? '',
+  ])
+  const copies = table(['copy on', 'state', 'verified', 'written', 'stored', 'built upon', 'remarks'], rows, [3, 4])
+  const width = Math.max(...facts.map(([name]) => name.length))
+  return [...facts.map(([name, value]) => `${name.padEnd(width)}  ${value}`), '', copies].join('\n')
+}
