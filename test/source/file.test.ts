@@ -110,6 +110,14 @@ describe('source file', () => {
     await expect(hashBytes(bytes)).rejects.toMatchObject(lost)
   })
 
+  it('reads not a byte of a file that was replaced before the reading', async () => {
+    await writeSparse('volume-a')
+    const bytes = await openBytes(volume)
+    await writeSparse('another')
+    await rename(join(dir, 'another'), join(dir, 'volume-a'))
+    await expect(bytes.read()[Symbol.asyncIterator]().next()).rejects.toMatchObject(lost)
+  })
+
   it('refuses what is neither a file nor a device, and ids that lead out of the directory', async () => {
     await mkdir(join(dir, 'volume-a'))
     await expect(openBytes(volume)).rejects.toMatchObject({ code: 'CK-SOURCE-FILE' })
