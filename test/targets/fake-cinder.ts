@@ -369,8 +369,12 @@ export function fakeCinder(driver: 'ceph' | 'chunked') {
   }
 
   function shown(backup: StoredBackup): Backup {
-    const { parentId: _parent, image: _image, content: _content, volumeMetadata: _metadata, ...row } = backup
-    return { ...row, hasDependents: [...backups.values()].some((one) => one.parentId === backup.id) }
+    const row: Record<string, unknown> = { ...backup }
+    for (const hidden of ['parentId', 'image', 'content', 'volumeMetadata']) Reflect.deleteProperty(row, hidden)
+    return {
+      ...(row as unknown as Backup),
+      hasDependents: [...backups.values()].some((one) => one.parentId === backup.id),
+    }
   }
 
   const source: Source = {

@@ -57,7 +57,8 @@ describe('manifest and mark', () => {
   })
 
   it('are nothing that is believed when a piece is missing', () => {
-    const { 'ck:1': _gone, ...rest } = manifestToMetadata(exampleManifest({ name: 'x'.repeat(600) }))
+    const rest = manifestToMetadata(exampleManifest({ name: 'x'.repeat(600) }))
+    Reflect.deleteProperty(rest, 'ck:1')
     expect(readManifest(rest)).toHaveProperty('unreadable')
     expect(readManifest({})).toHaveProperty('unreadable')
   })

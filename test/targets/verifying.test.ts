@@ -91,8 +91,6 @@ describe('verifying a copy', () => {
 
   it('restores nothing, and says why, where the scratch volume cannot be read', async () => {
     const { bench, capture, copy } = await written()
-    const { addVolume } = bench.cloud
-    void addVolume
     const find = bench.cloud.sources.find.bind(bench.cloud.sources)
     let asked = 0
     bench.cloud.sources.find = (host) => ((asked += 1) === 1 ? find(host) : undefined)
