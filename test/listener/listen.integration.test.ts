@@ -71,6 +71,10 @@ function begin(request: { deliver?: Deliver; options?: object; pace?: Partial<Pa
 const created = (volume: string, message: string = randomUUID()): Buffer =>
   notification({ message_id: message, event_type: 'volume.create.end', payload: { volume_id: volume } })
 
+async function publishMany(from: number, to: number): Promise<void> {
+  for (let index = from; index < to; index += 1) await broker.publish(exchange, created(randomUUID(), `m-${index}`))
+}
+
 const ready = async (name = queue): Promise<number | undefined> => (await broker.look(name))?.ready
 
 /** The error code with which the broker refuses to declare our queue like this; null when it has just these arguments. */
@@ -272,28 +276,42 @@ describe('listen', () => {
     expect((await take(`${queue}.dead`)).content.toString()).toBe('[')
   })
 
-  it('takes nothing while Temporal is away, holds no more than its prefetch, and goes on without losing any', async () => {
-    const temporal = { away: true }
+  it('holds no more than its prefetch while Temporal takes its time', async () => {
+    const temporal: { accept: (() => void)[] } = { accept: [] }
     const listener = begin({
       options: { prefetch: 5, concurrency: 3 },
+      deliver: () =>
+        new Promise((accept) => {
+          temporal.accept.push(accept)
+        }),
+    })
+    await listener.started
+    await publishMany(0, 20)
+    await eventually(async () => listener.stats().seen === 5 && (await ready()) === 15)
+    expect(temporal.accept).toHaveLength(3)
+    await eventually(() => {
+      for (const accept of temporal.accept.splice(0)) accept()
+      return listener.stats().signalled === 20
+    })
+  })
+
+  it('takes nothing while Temporal is away, and goes on without losing any', async () => {
+    const temporal = { away: true }
+    const listener = begin({
       deliver: async (delivery) => {
         if (temporal.away) throw new CodedError('CK-TEMPORAL-UNAVAILABLE', 'away')
         delivered.push(delivery)
       },
     })
     await listener.started
-    const publish = async (from: number, to: number): Promise<void> => {
-      for (let index = from; index < to; index += 1) await broker.publish(exchange, created(randomUUID(), `m-${index}`))
-    }
-    await publish(0, 10)
+    await publishMany(0, 1)
     await eventually(() => listener.stats().state === 'waiting')
-    const { seen } = listener.stats()
-    expect(seen).toBeLessThanOrEqual(5)
-    await publish(10, 20)
-    // longer than several tries of Temporal
+    // the cancellation is on its way to the broker; then several tries of Temporal
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    await publishMany(1, 20)
     await new Promise((resolve) => setTimeout(resolve, 300))
-    expect(listener.stats()).toMatchObject({ seen, state: 'waiting' })
-    expect(await ready()).toBe(20 - seen)
+    expect(listener.stats()).toMatchObject({ seen: 1, state: 'waiting' })
+    expect(await ready()).toBe(19)
     temporal.away = false
     await eventually(() => delivered.length === 20)
     await listener.stop()
