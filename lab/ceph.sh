@@ -96,7 +96,7 @@ up_ceph() { # CLUSTER
     ceph-osd -c "$(ceph_conf "$1")" -i 0 --mkfs --osd-uuid "$uuid" >>"$LOG/$1-osd.out" 2>&1 || die "ceph-osd --mkfs failed; see $LOG/$1-osd.out"
   fi
   # the manager may start while the OSD does; Ceph 16 marks a finished mkfs with a file "ready"
-  runs "$1-mgr" || { say "start $1-mgr" && launch_ceph "$1-mgr" && sleep .1; }
+  runs "$1-mgr" || { say "start $1-mgr" && launch_ceph "$1-mgr"; }
   start_service "$1-osd"
   start_service "$1-mgr"
 }

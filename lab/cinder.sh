@@ -118,7 +118,6 @@ start_cinder() {
   local service
   # together: each needs some seconds of a processor before it answers
   for service in "${CINDER[@]}"; do runs "$service" || { say "start $service" && launch_cinder "$service"; }; done
-  sleep .1
   for service in "${CINDER[@]}"; do start_service "$service"; done
   [ -f "$LAB/os/cinder/type-made" ] || {
     cinder_request POST /types '{"volume_type":{"name":"ceph","extra_specs":{"volume_backend_name":"ceph"}}}' >/dev/null ||

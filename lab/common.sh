@@ -55,8 +55,16 @@ lock_lab() {
 }
 
 # Every process that we start carries LAB in its environment, so a number in a stale pid file is never mistaken for ours.
+# (A process in the midst of an exec shows an empty one for a moment, so that is asked again.)
 is_ours() { # PID
-  [ -r "/proc/$1/environ" ] && tr '\0' '\n' <"/proc/$1/environ" 2>/dev/null | grep -qxF "LAB=$LAB"
+  local environment
+  for _ in 1 2 3 4 5; do
+    [ -r "/proc/$1/environ" ] || return
+    environment=$(tr '\0' '\n' 2>/dev/null <"/proc/$1/environ") || return
+    [ -z "$environment" ] || break
+    sleep .05
+  done
+  grep -qxF "LAB=$LAB" <<<"$environment"
 }
 runs() { # SERVICE
   local pid
@@ -89,7 +97,13 @@ require_free_ports() {
 launch() {
   local name=$1 && shift
   setsid "$@" >>"$LOG/$name.out" 2>&1 </dev/null 9>&- &
-  echo $! >"$RUN/$name.pid"
+  local pid=$!
+  echo "$pid" >"$RUN/$name.pid"
+  # until it is past its exec it still looks like this shell, which may not have LAB
+  for _ in $(seq 100); do
+    if is_ours "$pid"; then return; fi
+    sleep .05
+  done
 }
 
 wait_until() { # SECONDS WHAT COMMAND...
@@ -101,7 +115,7 @@ wait_until() { # SECONDS WHAT COMMAND...
 }
 
 runs_and_answers() { # SERVICE
-  runs "$1" || die "$1 ended while starting; see $LOG/$1.out"
+  ! gone "$(cat "$RUN/$1.pid")" || die "$1 ended while starting; see $LOG/$1.out"
   answers "$1"
 }
 
@@ -117,7 +131,6 @@ start_service() { # NAME
     keystone) launch_keystone ;;
     cinder-*) launch_cinder "$1" ;;
     esac
-    sleep .1 # a fork's environment is readable only after its exec
   fi
   wait_until 120 "$1 does not answer" runs_and_answers "$1"
   [ "$1" != rabbit ] || wait_until 60 "cinder does not come back to the broker" cinder_consumes
