@@ -51,6 +51,9 @@ export function keystoneFault(error: ApiError): unknown {
 }
 
 export const badRequest = (message: string): ApiError => new ApiError(400, message)
+/** An action that the object does not know. */
+export const noAction = (name = ''): ApiError =>
+  badRequest(`There is no such action: ${name}. Verify the request body and Content-Type header and try again.`)
 export const forbidden = (action: string): ApiError =>
   new ApiError(403, `Policy doesn't allow ${action} to be performed.`)
 /** `Volume <id> could not be found.` */

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { notFound } from './api-error.js'
+import { ApiError } from './api-error.js'
 import { completeAttachment, connectVolume, detachVolume, reserveVolume } from './attach.js'
 import { parseBody, uuid } from './bodies.js'
 import type { Cloud } from './cloud.js'
@@ -27,10 +27,10 @@ export function attachmentRoutes(cloud: Cloud): readonly Route[] {
     const id = request.params['id'] ?? ''
     for (const volume of cloud.state.volumes.values()) {
       const attachment = volume.attachments.find((candidate) => candidate.id === id)
-      const mayse = request.caller.isAdmin || volume.projectId === request.caller.projectId
-      if (attachment !== undefined && mayse) return { volume, attachment }
+      const maySee = request.caller.isAdmin || volume.projectId === request.caller.projectId
+      if (attachment !== undefined && maySee) return { volume, attachment }
     }
-    throw notFound('Volume attachment', `with filter: attachment_id = ${id}`)
+    throw new ApiError(404, `Volume attachment could not be found with filter: attachment_id = ${id}.`)
   }
   const list =
     (detail: boolean): Handler =>

@@ -90,6 +90,7 @@ export function acceptBackup(cloud: Cloud, request: ApiRequest, asked: Asked): B
   backup.host = serviceHost
   notifyBackup(cloud, caller, backup, 'create.start')
   backup.service = cloud.driver.name
+  backup.container ??= cloud.driver.defaultContainer
   later(cloud, 'backup.create', {
     act: async () => {
       await store(cloud, caller, backup, volume, snapshot, previousStatus === 'in-use')

@@ -56,7 +56,7 @@ export function cephBackupDriver(dir: string): BackupDriver {
     const image = sharedName(backup)
     if (await exists(image)) throw new Error('[errno 17] RBD image already exists (error creating image)')
     await writeWhole(source, image)
-    return { container: 'backups', serviceMetadata: null, objectCount: 0 }
+    return { container: backup.container ?? 'backups', serviceMetadata: null, objectCount: 0 }
   }
   /** `_backup_rbd`: a diff into an image of its own, or into the parent's. */
   const storeVolume = async (
@@ -73,7 +73,11 @@ export function cephBackupDriver(dir: string): BackupDriver {
     }
     await writeWhole(source, image)
     await copySparse(at(image), at(snapName(image, backup)))
-    return { container: 'backups', serviceMetadata: JSON.stringify({ base: image }).replace(':', ': '), objectCount: 0 }
+    return {
+      container: backup.container ?? 'backups',
+      serviceMetadata: JSON.stringify({ base: image }).replace(':', ': '),
+      objectCount: 0,
+    }
   }
   /** Under a name that is no image's until it is whole. */
   const writeWhole = async (source: string, image: string): Promise<void> => {
@@ -83,6 +87,7 @@ export function cephBackupDriver(dir: string): BackupDriver {
 
   return {
     name: 'cinder.backup.drivers.ceph.CephBackupDriver',
+    defaultContainer: 'backups',
     supportsForceDelete: false,
     async backup(backup, source, parent) {
       await mkdir(folder, { recursive: true })

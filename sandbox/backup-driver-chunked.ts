@@ -32,6 +32,7 @@ export function chunkedBackupDriver(dir: string): BackupDriver {
 
   return {
     name: 'cinder.backup.drivers.posix.PosixBackupDriver',
+    defaultContainer: null,
     supportsForceDelete: true,
     async backup(backup, source, parent) {
       await mkdir(folder, { recursive: true })

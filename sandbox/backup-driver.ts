@@ -11,6 +11,8 @@ export interface Stored {
 export interface BackupDriver {
   /** The class name that Cinder shows in `export_record` and in notifications. */
   readonly name: string
+  /** What `container` becomes when none was asked for, before anything is stored. */
+  readonly defaultContainer: string | null
   readonly supportsForceDelete: boolean
   /**
    * Stores the file `source`. Throws with the words that become `fail_reason`; what it removed before is removed.

@@ -30,6 +30,14 @@ export function exportRecord(backup: BackupRecord): { backup_service: string; ba
     data_timestamp: `${backup.dataTimestamp.slice(0, 19)}Z`,
     num_dependent_backups: 0,
     driver_info: {},
+    temp_volume_id: null,
+    temp_snapshot_id: null,
+    restore_volume_id: null,
+    metadata: backup.metadata,
+    encryption_key_id: null,
+    updated_at: backup.updatedAt === null ? null : `${backup.updatedAt.slice(0, 19)}Z`,
+    deleted_at: null,
+    deleted: false,
   }
   return { backup_service: backup.service, backup_url: Buffer.from(JSON.stringify(record)).toString('base64') }
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { ApiError, badRequest } from './api-error.js'
+import { ApiError, badRequest, noAction } from './api-error.js'
 import { acceptBackup } from './backup-create.js'
 import { deleteBackup } from './backup-delete.js'
 import { exportRecord, importRecord } from './backup-record.js'
@@ -88,8 +88,9 @@ export function backupRoutes(cloud: Cloud): readonly Route[] {
       'GET',
       '/backups/:id/export_record',
       (request) => {
+        const backup = findBackup(cloud, request)
         requireAdmin(request, 'backup:export-import')
-        return { status: 200, body: { 'backup-record': exportRecord(findBackup(cloud, request)) } }
+        return { status: 200, body: { 'backup-record': exportRecord(backup) } }
       },
     ],
     [
@@ -105,7 +106,7 @@ export function backupRoutes(cloud: Cloud): readonly Route[] {
   ]
 }
 
-const resetBody = z.object({ 'os-reset_status': z.object({ status: z.enum(['available', 'error']) }) })
+const resetBody = z.object({ 'os-reset_status': z.object({ status: z.string() }) })
 
 function act(cloud: Cloud, request: ApiRequest): { status: number } {
   const backup = findBackup(cloud, request)
@@ -113,6 +114,9 @@ function act(cloud: Cloud, request: ApiRequest): { status: number } {
   if ('os-reset_status' in body) {
     requireAdmin(request, 'volume_extension:backup_admin_actions:reset_status')
     const { status } = parseBody(resetBody, body)['os-reset_status']
+    if (!['available', 'error'].includes(status)) {
+      throw badRequest(`Backup status: ${status} is invalid, valid statuses are: ['available', 'error'].`)
+    }
     notifyBackup(cloud, request.caller, backup, 'reset_status.start')
     backup.status = status
     notifyBackup(cloud, request.caller, backup, 'reset_status.end')
@@ -120,11 +124,11 @@ function act(cloud: Cloud, request: ApiRequest): { status: number } {
   }
   if ('os-force_delete' in body) {
     requireAdmin(request, 'volume_extension:backup_admin_actions:force_delete')
-    if (!cloud.driver.supportsForceDelete) throw new ApiError(405, 'Operation not supported: force delete')
+    if (!cloud.driver.supportsForceDelete) throw new ApiError(405, 'Operation not supported: force delete.')
     deleteBackup(cloud, request.caller, backup, true)
     return { status: 202 }
   }
-  throw badRequest(`There is no such action: ${Object.keys(body).join(', ')}`)
+  throw noAction(Object.keys(body)[0])
 }
 
 const summary = (request: ApiRequest, backup: BackupRecord): unknown => ({

@@ -3,8 +3,8 @@ import { attachmentRoutes } from './attachments.js'
 import { backupRoutes } from './backups.js'
 import type { Cloud } from './cloud.js'
 import { findRoute, guarded, malformed } from './http.js'
-import type { Route, Service } from './http.js'
-import { identify } from './keystone.js'
+import type { ApiAnswer, Route, Service } from './http.js'
+import { identify, isKnown } from './keystone.js'
 import { messageRoutes } from './messages.js'
 import { quotaRoutes } from './quotas.js'
 import { serviceRoutes } from './services.js'
@@ -35,14 +35,26 @@ export function cinder(cloud: Cloud): Service {
     mount: 'volume',
     async answer(request) {
       const trimmed = request.path.replace(/\/$/, '')
-      if (trimmed === '') return { status: 300, body: versions(request.base) }
+      if (trimmed === '') {
+        const headers = {
+          'OpenStack-API-Version': 'volume 3.0',
+          Vary: 'OpenStack-API-Version',
+          'x-compute-request-id': request.requestId,
+        }
+        return { status: 300, body: versions(request.base), headers }
+      }
       const header = request.headers['openstack-api-version']?.toString()
       let version: Record<string, string> = {}
+      if (!isKnown(cloud, request.headers)) return unauthorized(cloud)
       const answer = await guarded(cloud, cinderFault, async () => {
         if (!trimmed.startsWith('/v3')) throw notThere()
         const caller = identify(cloud, request.headers, request.requestId)
-        const minor = minorOf(header)
-        version = { 'OpenStack-API-Version': `volume 3.${minor}`, Vary: 'OpenStack-API-Version' }
+        const echo = (asked: string): Record<string, string> => ({
+          'OpenStack-API-Version': `volume ${asked}`,
+          Vary: 'OpenStack-API-Version',
+        })
+        const minor = minorOf(header, (asked) => (version = echo(asked)))
+        version = echo(`3.${minor}`)
         if (trimmed === '/v3') return { status: 200, body: versions(request.base) }
         if (request.body === malformed) throw badRequest('Malformed request body')
         const [, , first = '', ...rest] = trimmed.split('/')
@@ -50,22 +62,38 @@ export function cinder(cloud: Cloud): Service {
         if (named && first !== caller.projectId) throw badRequest('Malformed request url')
         const path = `/${(named ? rest : [first, ...rest]).join('/')}`
         const found = findRoute(routes, request.method, path)
-        if (found === undefined || minor < (found.route[3] ?? 0)) throw notThere()
+        if (found === undefined) return noRoute
+        if (minor < (found.route[3] ?? 0)) throw notThere()
         return found.route[2]({ ...request, path, params: found.params, caller, minor })
       })
-      const challenge = answer.status === 401 ? { 'WWW-Authenticate': `Keystone uri="${cloud.url}/identity"` } : {}
-      return {
-        ...answer,
-        headers: { ...version, 'x-compute-request-id': request.requestId, ...challenge, ...answer.headers },
-      }
+      if (answer === noRoute) return answer
+      // the answer to a DELETE comes without the request id
+      const id =
+        answer.body === undefined && request.method === 'DELETE' ? {} : { 'x-compute-request-id': request.requestId }
+      return { ...answer, headers: { ...version, ...id, ...answer.headers } }
     },
   }
 }
 
+/** What the router says of a path that it does not know: a page, not a fault. */
+const noRoute: ApiAnswer = {
+  status: 404,
+  html: '<html>\n <head>\n  <title>404 Not Found</title>\n </head>\n <body>\n  <h1>404 Not Found</h1>\n  The resource could not be found.<br /><br />\n\n\n\n </body>\n</html>',
+}
+
+/** keystonemiddleware answers before Cinder does. */
+const unauthorized = (cloud: Cloud): ApiAnswer => ({
+  status: 401,
+  headers: { 'WWW-Authenticate': `Keystone uri="${cloud.url}/identity"` },
+  body: {
+    error: { code: 401, title: 'Unauthorized', message: 'The request you have made requires authentication.' },
+  },
+})
+
 const notThere = (): ApiError => new ApiError(404, 'The resource could not be found.')
 
 /** The minor number that `OpenStack-API-Version: volume 3.x` asks for; 0 without the header. @throws 406, 400 */
-function minorOf(header: string | undefined): number {
+function minorOf(header: string | undefined, wellFormed: (asked: string) => void): number {
   const asked = (header ?? '')
     .split(',')
     .map((part) => part.trim().split(/\s+/))
@@ -77,6 +105,7 @@ function minorOf(header: string | undefined): number {
     throw badRequest(`API Version String ${asked} is of invalid format. Must be of format MajorNum.MinorNum.`)
   }
   const minor = Number(match[2])
+  if (match[1] === '3') wellFormed(asked)
   if (match[1] !== '3' || minor > newestMinor) {
     throw new ApiError(
       406,

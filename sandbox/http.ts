@@ -24,6 +24,8 @@ export interface ApiRequest {
 export interface ApiAnswer {
   status: number
   body?: unknown
+  /** Instead of a body: a page. */
+  html?: string
   headers?: Record<string, string>
 }
 
@@ -147,9 +149,11 @@ async function readJson(incoming: IncomingMessage): Promise<unknown> {
 export const malformed = Symbol('malformed body')
 
 function write(outgoing: ServerResponse, answer: ApiAnswer, requestId: string): void {
-  const text = answer.body === undefined ? '' : JSON.stringify(answer.body)
+  const text = answer.html ?? (answer.body === undefined ? '' : JSON.stringify(answer.body))
   outgoing.writeHead(answer.status, {
-    ...(text === '' ? {} : { 'Content-Type': 'application/json' }),
+    ...(text === ''
+      ? {}
+      : { 'Content-Type': answer.html === undefined ? 'application/json' : 'text/html; charset=UTF-8' }),
     'Content-Length': Buffer.byteLength(text),
     'x-openstack-request-id': requestId,
     ...answer.headers,

@@ -103,6 +103,10 @@ export function identify(cloud: Cloud, headers: Record<string, unknown>, request
   }
 }
 
+/** Whether the request's token is one of ours and still lives. */
+export const isKnown = (cloud: Cloud, headers: Record<string, unknown>): boolean =>
+  validToken(cloud, headers['x-auth-token']) !== undefined
+
 function validToken(cloud: Cloud, id: unknown): Token | undefined {
   if (typeof id !== 'string') return undefined
   const token = cloud.state.tokens.get(id)

@@ -61,8 +61,10 @@ function passes<T extends Listed>(request: ApiRequest, listing: Listing<T>, item
     const like = given.endsWith('~')
     const name = like ? given.slice(0, -1) : given
     const filter = listing.filters[name]
-    // from 3.31 an unknown filter is refused, before that a non-admin's is dropped (api/common.py)
-    if (filter === undefined || (like && request.minor < 34)) {
+    // An unknown filter finds nothing for an admin; another's is refused from 3.31 on and dropped before that. Debian's
+    // resource_filters.json has no `name~`, so only an admin may use it (api/common.py, reject_invalid_filters).
+    if (filter === undefined || (like && (request.minor < 34 || !request.caller.isAdmin))) {
+      if (request.caller.isAdmin) return false
       if (request.minor >= 31) throw badRequest(`Invalid filters ${given} are found in query options.`)
       continue
     }
@@ -78,7 +80,7 @@ function sortBy<T extends Listed>(request: ApiRequest, listing: Listing<T>, item
       ? [request.query.get('sort_key') ?? 'created_at', request.query.get('sort_dir') ?? 'desc']
       : (sort.split(',')[0] ?? '').split(':')
   const value = listing.sort[key] ?? (key === 'created_at' ? (item: T) => item.createdAt : undefined)
-  if (value === undefined) throw badRequest('Invalid input received: Sort key supplied is invalid: ' + key)
+  if (value === undefined) throw badRequest('Invalid input received: Invalid sort key')
   const sign = direction === 'asc' ? 1 : -1
   const compare = (a: string | number, b: string | number): number => (a < b ? -1 : a > b ? 1 : 0)
   return items.toSorted((a, b) => sign * (compare(value(a), value(b)) || compare(a.id, b.id)))

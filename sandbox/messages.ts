@@ -1,13 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import { notFound } from './api-error.js'
 import type { Caller, Cloud } from './cloud.js'
-import type { Route } from './http.js'
+import type { ApiRequest, Route } from './http.js'
 import type { MessageRecord } from './state.js'
 import { databaseTime } from './state.js'
+import { linksOf } from './volume-view.js'
 
 /** Actions and details of cinder/message/message_field.py that the sandbox uses. */
 const actions = {
   scheduleVolume: ['001', 'schedule allocate volume'],
+  deleteSnapshot: ['010', 'delete snapshot'],
   createBackup: ['013', 'create backup'],
   deleteBackup: ['014', 'delete backup'],
   restoreBackup: ['015', 'restore backup'],
@@ -25,7 +27,7 @@ const details = {
 export function leaveMessage(
   cloud: Cloud,
   caller: Caller,
-  resource: { type: 'VOLUME' | 'VOLUME_BACKUP'; id: string },
+  resource: { type: 'VOLUME' | 'VOLUME_BACKUP' | 'VOLUME_SNAPSHOT'; id: string },
   action: keyof typeof actions,
   detail: keyof typeof details,
 ): void {
@@ -47,7 +49,7 @@ const month = 30 * 24 * 3600 * 1000
 
 /** `GET /messages` (3.3; filters 3.5). */
 export function messageRoutes(cloud: Cloud): readonly Route[] {
-  const shown = (message: MessageRecord): unknown => ({
+  const shown = (request: ApiRequest, message: MessageRecord): unknown => ({
     id: message.id,
     event_id: `VOLUME_${message.resourceType}_${message.actionId}_${message.detailId}`,
     user_message: message.userMessage,
@@ -55,7 +57,7 @@ export function messageRoutes(cloud: Cloud): readonly Route[] {
     created_at: message.createdAt,
     guaranteed_until: databaseTime(new Date(Date.parse(`${message.createdAt.slice(0, 23)}Z`) + month)),
     request_id: message.requestId,
-    links: [{ rel: 'self', href: `${cloud.url}/volume/v3/${message.projectId}/messages/${message.id}` }],
+    links: linksOf(request, 'messages', message.id),
     resource_type: message.resourceType,
     resource_uuid: message.resourceId,
   })
@@ -69,7 +71,7 @@ export function messageRoutes(cloud: Cloud): readonly Route[] {
           (message) =>
             message.projectId === request.caller.projectId && (wanted === null || message.resourceId === wanted),
         )
-        return { status: 200, body: { messages: messages.map((message) => shown(message)) } }
+        return { status: 200, body: { messages: messages.map((message) => shown(request, message)) } }
       },
       3,
     ],
@@ -79,7 +81,7 @@ export function messageRoutes(cloud: Cloud): readonly Route[] {
       (request) => {
         const message = cloud.state.messages.get(request.params['id'] ?? '')
         if (message?.projectId !== request.caller.projectId) throw notFound('Message', request.params['id'] ?? '')
-        return { status: 200, body: { message: shown(message) } }
+        return { status: 200, body: { message: shown(request, message) } }
       },
       3,
     ],

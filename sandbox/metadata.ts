@@ -11,8 +11,10 @@ export function metadataRoutes(
   collection: 'volumes' | 'snapshots',
   find: (request: ApiRequest) => { metadata: Record<string, string> },
 ): readonly Route[] {
-  const missing = (): ApiError =>
-    new ApiError(404, `${collection === 'volumes' ? 'Volume' : 'Snapshot'} has no metadata with key.`)
+  const missing = (request: ApiRequest, key: string): ApiError => {
+    const kind = collection === 'volumes' ? 'Volume' : 'Snapshot'
+    return new ApiError(404, `${kind} ${request.params['id'] ?? ''} has no metadata with key ${key}.`)
+  }
   return [
     ['GET', `/${collection}/:id/metadata`, (request) => ({ status: 200, body: { metadata: find(request).metadata } })],
     [
@@ -39,7 +41,7 @@ export function metadataRoutes(
       (request) => {
         const key = request.params['key'] ?? ''
         const value = find(request).metadata[key]
-        if (value === undefined) throw missing()
+        if (value === undefined) throw missing(request, key)
         return { status: 200, body: { meta: { [key]: value } } }
       },
     ],
@@ -58,8 +60,9 @@ export function metadataRoutes(
       `/${collection}/:id/metadata/:key`,
       (request) => {
         const item = find(request)
-        const { [request.params['key'] ?? '']: gone, ...rest } = item.metadata
-        if (gone === undefined) throw missing()
+        const key = request.params['key'] ?? ''
+        const { [key]: gone, ...rest } = item.metadata
+        if (gone === undefined) throw missing(request, key)
         item.metadata = rest
         return { status: 200 }
       },

@@ -20,9 +20,9 @@ export function serviceRoutes(cloud: Cloud): readonly Route[] {
           ...(isVolume ? { replication_status: 'disabled', active_backend_id: null, frozen: false } : {}),
         })
         const all = [
+          { binary: 'cinder-backup', host: serviceHost, ...common, state: noBackup ? 'down' : 'up', ...extra(false) },
           { binary: 'cinder-scheduler', host: serviceHost, ...common, state: 'up', ...extra(false) },
           { binary: 'cinder-volume', host: volumeBackend, ...common, state: 'up', ...extra(true) },
-          { binary: 'cinder-backup', host: serviceHost, ...common, state: noBackup ? 'down' : 'up', ...extra(false) },
         ]
         const binary = request.query.get('binary')
         const host = request.query.get('host')

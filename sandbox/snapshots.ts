@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
-import { badRequest } from './api-error.js'
+import { badRequest, noAction } from './api-error.js'
 import { bool, metadata, parseBody, text, uuid } from './bodies.js'
 import type { Caller, Cloud } from './cloud.js'
 import { later, snapshotPath, volumePath } from './cloud.js'
@@ -8,6 +8,7 @@ import { copySparse } from './files.js'
 import { findSnapshot, findVolume, requireAdmin } from './find.js'
 import type { ApiRequest, Handler, Route } from './http.js'
 import { listed, matchesMetadata, matchesText } from './listing.js'
+import { leaveMessage } from './messages.js'
 import { metadataRoutes } from './metadata.js'
 import { notifySnapshot } from './payloads.js'
 import { reserve } from './quotas.js'
@@ -62,7 +63,7 @@ export function snapshotRoutes(cloud: Cloud): readonly Route[] {
       deleteSnapshot(cloud, request.caller, snapshot, true)
       return { status: 202 }
     }
-    throw badRequest('There is no such action: ' + Object.keys(body ?? {}).join(', '))
+    throw noAction(Object.keys(body ?? {})[0])
   }
   return [
     ['GET', '/snapshots', list(false)],
@@ -142,7 +143,7 @@ function acceptSnapshot(cloud: Cloud, request: ApiRequest): SnapshotRecord {
   // from 3.66 a volume in use needs no force, and false is refused (api/v3/snapshots.py)
   if (request.minor >= 66 && asked.force === false) {
     throw badRequest(
-      "Invalid input received: Since microversion 3.66 the 'force' parameter is invalid for this request.",
+      "Since microversion 3.66 the 'force' flag is invalid for this request.  For backward compatability, however, when the 'force' flag is passed with a value evaluating to True, it is silently ignored.",
     )
   }
   const valid = asked.force === true || request.minor >= 66 ? ['available', 'in-use'] : ['available']
@@ -196,6 +197,7 @@ function deleteSnapshot(cloud: Cloud, caller: Caller, snapshot: SnapshotRecord, 
       }
       notifySnapshot(cloud, caller, snapshot, 'delete.start')
       snapshot.status = 'available'
+      leaveMessage(cloud, caller, { type: 'VOLUME_SNAPSHOT', id: snapshot.id }, 'deleteSnapshot', 'snapshotIsBusy')
     },
     fail: () => {
       snapshot.status = 'error_deleting'

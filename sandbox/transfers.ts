@@ -73,7 +73,7 @@ export function transferRoutes(cloud: Cloud): readonly Route[] {
     transfer.destinationProjectId = request.caller.projectId
     cloud.state.transfers.delete(transfer.id)
     notifyVolume(cloud, request.caller, volume, 'transfer.accept.end', 'api')
-    const links = linksOf(request, 'volume-transfers', transfer.id)
+    const links = linksOf(request, 'os-volume-transfer', transfer.id)
     return { status: 202, body: { transfer: { id: transfer.id, volume_id: volume.id, name: transfer.name, links } } }
   }
   const remove: Handler = (request) => {
@@ -117,7 +117,7 @@ const shown = (request: ApiRequest, transfer: TransferRecord): Record<string, un
   created_at: transfer.createdAt,
   name: transfer.name,
   volume_id: transfer.volumeId,
-  links: linksOf(request, 'volume-transfers', transfer.id),
+  links: linksOf(request, 'os-volume-transfer', transfer.id),
   ...(request.minor >= 55 ? { no_snapshots: transfer.noSnapshots } : {}),
   ...(request.minor >= 57
     ? {

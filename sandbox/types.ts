@@ -31,7 +31,9 @@ export function typeRoutes(cloud: Cloud): readonly Route[] {
     name: type.name,
     is_public: type.isPublic,
     description: type.description,
-    ...(request.caller.isAdmin ? { extra_specs: type.extraSpecs, qos_specs_id: null } : {}),
+    // a member sees none of the backend's name
+    extra_specs: request.caller.isAdmin ? type.extraSpecs : {},
+    ...(request.caller.isAdmin ? { qos_specs_id: null } : {}),
     'os-volume-type-access:is_public': type.isPublic,
   })
   return [

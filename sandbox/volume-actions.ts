@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { badRequest } from './api-error.js'
+import { badRequest, noAction } from './api-error.js'
 import { completeAttachment, connectVolume, detachVolume, reserveVolume } from './attach.js'
 import { bool, parseBody } from './bodies.js'
 import type { Cloud } from './cloud.js'
@@ -108,7 +108,7 @@ export function volumeActionRoutes(cloud: Cloud): readonly Route[] {
         const [first] = Object.entries((request.body ?? {}) as Record<string, unknown>)
         const [name, asked] = first ?? ['', undefined]
         const action = actions[name]
-        if (action === undefined) throw badRequest(`There is no such action: ${name}`)
+        if (action === undefined) throw noAction(name)
         return action(cloud, request, volume, asked)
       },
     ],

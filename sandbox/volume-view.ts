@@ -18,8 +18,27 @@ export const volumeSummary = (request: ApiRequest, volume: VolumeRecord): unknow
   links: linksOf(request, 'volumes', volume.id),
 })
 
-/** The detailed form, by microversion and rights (api/v2/views/volumes.py, api/v3/views/volumes.py). */
-export function shownVolume(cloud: Cloud, request: ApiRequest, volume: VolumeRecord): unknown {
+/**
+ * The detailed form, by microversion and rights (api/v2/views/volumes.py, api/v3/views/volumes.py). Only a show and a
+ * list have the extensions' `os-…` attributes: the answers to create and update have not.
+ */
+export function shownVolume(cloud: Cloud, request: ApiRequest, volume: VolumeRecord): Record<string, unknown> {
+  return {
+    ...coreOf(cloud, request, volume),
+    'os-vol-tenant-attr:tenant_id': volume.projectId,
+    ...(request.caller.isAdmin
+      ? {
+          'os-vol-host-attr:host': volume.host,
+          'os-vol-mig-status-attr:migstat': volume.migrationStatus,
+          'os-vol-mig-status-attr:name_id': null,
+        }
+      : {}),
+    ...(Object.keys(volume.imageMetadata).length > 0 ? { volume_image_metadata: volume.imageMetadata } : {}),
+  }
+}
+
+/** As `shownVolume`, without the extensions' attributes. */
+export function coreOf(cloud: Cloud, request: ApiRequest, volume: VolumeRecord): Record<string, unknown> {
   const { minor, caller } = request
   const attached = volume.attachments.filter((attachment) => attachment.status === 'attached')
   return {
@@ -54,18 +73,15 @@ export function shownVolume(cloud: Cloud, request: ApiRequest, volume: VolumeRec
     ...(caller.isAdmin ? { migration_status: volume.migrationStatus } : {}),
     ...(minor >= 13 ? { group_id: null } : {}),
     ...(caller.isAdmin && minor >= 21 ? { provider_id: null } : {}),
-    ...(minor >= 48 ? { shared_targets: false, service_uuid: 'e3d1c4a2-6f0b-4f0e-9d55-1c2b3a4d5e6f' } : {}),
+    // no backend yet: null, shown as true before 3.69
+    ...(minor >= 48
+      ? {
+          shared_targets: volume.host === null ? (minor >= 69 ? null : true) : false,
+          service_uuid: volume.host === null ? null : 'e3d1c4a2-6f0b-4f0e-9d55-1c2b3a4d5e6f',
+        }
+      : {}),
     ...(caller.isAdmin && minor >= 61 ? { cluster_name: null } : {}),
     ...(minor >= 63 ? { volume_type_id: volume.typeId } : {}),
     ...(minor >= 65 ? { consumes_quota: volume.usesQuota } : {}),
-    'os-vol-tenant-attr:tenant_id': volume.projectId,
-    ...(caller.isAdmin
-      ? {
-          'os-vol-host-attr:host': volume.host,
-          'os-vol-mig-status-attr:migstat': volume.migrationStatus,
-          'os-vol-mig-status-attr:name_id': null,
-        }
-      : {}),
-    ...(Object.keys(volume.imageMetadata).length > 0 ? { volume_image_metadata: volume.imageMetadata } : {}),
   }
 }

@@ -15,26 +15,35 @@ import { reserve } from './quotas.js'
 import type { SnapshotRecord, VolumeRecord } from './state.js'
 import { databaseTime } from './state.js'
 import { findType } from './types.js'
-import { shownVolume, volumeSummary } from './volume-view.js'
+import { coreOf, shownVolume, volumeSummary } from './volume-view.js'
 import { metadataRoutes } from './metadata.js'
 
 export const gib = 2 ** 30
 
-const createBody = z.object({
-  volume: z.looseObject({
-    name: text,
-    description: text,
-    size: z.union([z.number().int().positive(), z.string().regex(/^\d+$/)]).nullish(),
-    volume_type: z.string().nullish(),
-    snapshot_id: uuid.nullish(),
-    source_volid: uuid.nullish(),
-    backup_id: uuid.nullish(),
-    availability_zone: z.string().nullish(),
-    metadata: metadata.nullish(),
-    imageRef: z.string().nullish(),
-    multiattach: bool.nullish(),
-  }),
-})
+const malformedRequest =
+  'The server could not comply with the request since it is either malformed or otherwise incorrect.'
+
+const createFields = {
+  name: text,
+  description: text,
+  display_name: text,
+  display_description: text,
+  size: z.union([z.number().int().min(1), z.string().regex(/^[0-9]+$/)]).nullish(),
+  volume_type: z.string().nullish(),
+  snapshot_id: uuid.nullish(),
+  source_volid: uuid.nullish(),
+  consistencygroup_id: uuid.nullish(),
+  group_id: z.string().nullish(),
+  backup_id: uuid.nullish(),
+  availability_zone: z.string().nullish(),
+  metadata: metadata.nullish(),
+  imageRef: z.string().nullish(),
+  image_id: z.string().nullish(),
+  multiattach: bool.nullish(),
+}
+const createBody = z.object({ volume: z.object(createFields) })
+/** From 3.53 on what is unknown is refused. */
+const createBody53 = z.object({ volume: z.strictObject(createFields) })
 const updateBody = z.object({
   volume: z.strictObject({
     name: text,
@@ -52,11 +61,16 @@ export function volumeRoutes(cloud: Cloud): readonly Route[] {
     (request) => ({ status: 200, body: listVolumes(cloud, request, detail) })
   const create: Handler = (request) => {
     const volume = acceptVolume(cloud, request)
-    return { status: 202, body: { volume: shownVolume(cloud, request, volume) } }
+    return { status: 202, body: { volume: coreOf(cloud, request, volume) } }
   }
   const update: Handler = (request) => {
     const volume = findVolume(cloud, request)
     const asked = parseBody(updateBody, request.body).volume
+    if (request.minor >= 53 && Object.keys(asked).length === 0) {
+      throw badRequest(
+        'Invalid input for field/attribute volume. Value: {}. {} is not valid under any of the given schemas',
+      )
+    }
     notifyVolume(cloud, request.caller, volume, 'update.start', 'api')
     const name = asked.name ?? asked.display_name
     const description = asked.description ?? asked.display_description
@@ -65,7 +79,7 @@ export function volumeRoutes(cloud: Cloud): readonly Route[] {
     if (asked.metadata !== undefined) volume.metadata = asked.metadata
     volume.updatedAt = databaseTime()
     notifyVolume(cloud, request.caller, volume, 'update.end', 'api')
-    return { status: 200, body: { volume: shownVolume(cloud, request, volume) } }
+    return { status: 200, body: { volume: coreOf(cloud, request, volume) } }
   }
   return [
     ['GET', '/volumes', list(false)],
@@ -119,13 +133,16 @@ function listVolumes(cloud: Cloud, request: ApiRequest, detail: boolean): unknow
 
 function acceptVolume(cloud: Cloud, request: ApiRequest): VolumeRecord {
   const { caller } = request
-  const asked = parseBody(createBody, request.body).volume
+  const asked = parseBody<z.infer<typeof createBody>>(
+    request.minor >= 53 ? createBody53 : createBody,
+    request.body,
+  ).volume
   if (asked.multiattach === true) throw badRequest('multiattach parameter has been removed.')
   const snapshot = asked.snapshot_id ? findSnapshot(cloud, request, asked.snapshot_id) : undefined
   const source = asked.source_volid ? findVolume(cloud, request, asked.source_volid) : undefined
   const backup = asked.backup_id && request.minor >= 47 ? findBackup(cloud, request, asked.backup_id) : undefined
   const size = Number(asked.size ?? snapshot?.size ?? source?.size ?? backup?.size ?? 0)
-  if (size <= 0) throw badRequest(`Invalid input received: Volume size '${size}' must be an integer and greater than 0`)
+  if (size <= 0) throw badRequest(malformedRequest)
   if (snapshot !== undefined && !['available', 'backing-up'].includes(snapshot.status)) {
     throw badRequest(`Invalid snapshot: Originating snapshot status must be one of 'available' or 'backing-up' values`)
   }
@@ -169,6 +186,7 @@ function acceptVolume(cloud: Cloud, request: ApiRequest): VolumeRecord {
       await makeSparse(volumePath(cloud, volume.id), size * gib)
       if (!cloud.state.volumes.has(volume.id)) return
       volume.launchedAt = databaseTime()
+      volume.updatedAt = volume.launchedAt
       if (backup !== undefined) {
         volume.status = 'restoring-backup'
         backup.status = 'restoring'
