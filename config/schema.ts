@@ -31,13 +31,13 @@ const temporalOptions = z.strictObject({
 
 const paceOptions = z.strictObject({
   heartbeat: duration
-    .default(60)
+    .prefault('60s')
     .describe('An act that moves bytes and tells no progress for this long is taken for dead and tried again.'),
   firstRetry: duration
-    .default(15)
+    .prefault('15s')
     .describe('How long the first retry of an act that failed waits; then twice as long each.'),
   captureMaxAge: duration
-    .default(7 * 86_400)
+    .prefault('7d')
     .describe('A capture is released after this time, whatever is unfinished: it holds space in the cloud.'),
 })
 
@@ -70,7 +70,7 @@ export const configOptions = z
     policies: policiesOptions,
     pace: paceOptions.prefault({}).describe('How patient archives are.'),
     drain: duration
-      .default(600)
+      .prefault('10m')
       .describe(
         'After SIGTERM, what moves bytes may go on for this long before it is cut off, to be resumed elsewhere.',
       ),

@@ -108,7 +108,7 @@ const policyOptions = z
       .default([])
       .describe('Notifications that ask for an archive. Without any, only `cinderkeep archive` makes one.'),
     settle: duration
-      .default(30)
+      .prefault('30s')
       .describe(
         'A burst of events within this time from the first is one archive: `30s`, `5m`, or a number of seconds.',
       ),

@@ -1,0 +1,186 @@
+import { readFileSync, readdirSync } from 'node:fs'
+import { dirname, join, relative, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import ts from 'typescript'
+import { describe, expect, it } from 'vitest'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+
+/** What each room may import beside itself, `errors` and `log`; `room/file` is that file alone (design, section 4). */
+const table: Record<string, string[]> = {
+  errors: [],
+  log: [],
+  vault: [],
+  openstack: [],
+  source: [],
+  policy: [],
+  targets: ['vault', 'source', 'openstack'],
+  activities: ['targets', 'source', 'openstack', 'policy', 'workflows/messages'],
+  workflows: [],
+  listener: ['workflows/messages', 'policy', 'config', 'openstack'],
+  web: ['workflows/messages', 'policy', 'config', 'openstack'],
+  cli: ['workflows/messages', 'policy', 'config', 'openstack', 'source', 'targets', 'vault'],
+  // and every room's options
+  config: ['listener/options', 'openstack/options', 'policy/options', 'source/options', 'targets/options'],
+}
+/** The worker wires; these may import anything, and nobody imports them. */
+const wiring = ['worker']
+const outside = ['sandbox', 'lab', 'bench', 'test', 'setup', 'demo']
+const rooms = [...Object.keys(table), ...wiring]
+
+interface Import {
+  from: string
+  to: string
+  typeOnly: boolean
+}
+
+const files = [...rooms, ...outside].flatMap((room) => sourcesBelow(join(root, room)))
+const imports = files.flatMap(importsOf)
+
+function sourcesBelow(directory: string): string[] {
+  let entries
+  try {
+    entries = readdirSync(directory, { withFileTypes: true })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw error
+  }
+  return entries.flatMap((entry) => {
+    const path = join(directory, entry.name)
+    if (entry.isDirectory()) return entry.name === 'node_modules' ? [] : sourcesBelow(path)
+    return /\.(ts|mjs)$/.test(entry.name) ? [relative(root, path)] : []
+  })
+}
+
+function text(file: string): string {
+  return readFileSync(join(root, file), 'utf8')
+}
+
+/** Every import, export-from and `import()` of a file; those of our own files as paths without an ending. */
+function importsOf(file: string): Import[] {
+  const source = ts.createSourceFile(file, text(file), ts.ScriptTarget.ESNext, true)
+  const found: Import[] = []
+  const add = (specifier: ts.Node | undefined, typeOnly: boolean) => {
+    if (specifier === undefined || !ts.isStringLiteralLike(specifier)) return
+    const own = specifier.text.startsWith('.')
+    const path = own ? relative(root, resolve(root, dirname(file), specifier.text)) : specifier.text
+    found.push({ from: file, to: own ? path.replace(/\.(js|ts|mjs)$/, '') : path, typeOnly })
+  }
+  const visit = (node: ts.Node): void => {
+    if (ts.isImportDeclaration(node)) add(node.moduleSpecifier, onlyTypes(node))
+    else if (ts.isExportDeclaration(node)) add(node.moduleSpecifier, node.isTypeOnly)
+    else if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword)
+      add(node.arguments[0], false)
+    else if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) add(node.argument.literal, true)
+    ts.forEachChild(node, visit)
+  }
+  visit(source)
+  return found
+}
+
+function onlyTypes({ importClause }: ts.ImportDeclaration): boolean {
+  if (importClause === undefined) return false
+  if (importClause.phaseModifier === ts.SyntaxKind.TypeKeyword) return true
+  const named = importClause.namedBindings
+  return (
+    importClause.name === undefined &&
+    named !== undefined &&
+    ts.isNamedImports(named) &&
+    named.elements.length > 0 &&
+    named.elements.every((one) => one.isTypeOnly)
+  )
+}
+
+function roomOf(path: string): string {
+  return path.split('/')[0] ?? ''
+}
+
+function isOurs(path: string): boolean {
+  return [...rooms, ...outside].includes(roomOf(path))
+}
+
+function mayImport({ from, to, typeOnly }: Import): boolean {
+  const [room, other] = [roomOf(from), roomOf(to)]
+  if (room === other || outside.includes(room)) return true
+  if (outside.includes(other)) return false
+  if (wiring.includes(room) || ['errors', 'log'].includes(other)) return true
+  // what is erased decides nothing at run time: plain data may be named where it is used
+  if (typeOnly && ['policy', 'workflows', 'config', 'targets', 'activities'].includes(room)) return true
+  if (from === 'cli/run.ts' && other === 'worker') return true
+  return (table[room] ?? []).some((allowed) => allowed === other || allowed === to)
+}
+
+describe('the rooms', () => {
+  it('import only what the table of the design allows', () => {
+    expect(imports.length).toBeGreaterThan(200)
+    const forbidden = imports.filter((one) => isOurs(one.to) && !mayImport(one))
+    expect(forbidden.map(({ from, to }) => `${from} imports ${to}`)).toEqual([])
+  })
+
+  it('are told apart by this test: it refuses what the table does not allow', () => {
+    const cases: [string, string, boolean, boolean][] = [
+      ['policy/select.ts', 'targets/target', true, true],
+      ['policy/select.ts', 'targets/open-targets', false, false],
+      ['workflows/watch-volume.ts', 'activities/assess', true, true],
+      ['workflows/watch-volume.ts', 'activities/assess', false, false],
+      ['cli/run.ts', 'worker/run-role', false, true],
+      ['cli/archive.ts', 'worker/run-role', false, false],
+      ['listener/deliver.ts', 'workflows/watch-volume', false, false],
+      ['config/schema.ts', 'listener/options', false, true],
+      ['config/schema.ts', 'listener/consume', false, false],
+      ['worker/run-role.ts', 'sandbox/main', false, false],
+      ['source/rbd.ts', 'openstack/cinder', true, false],
+    ]
+    for (const [from, to, typeOnly, allowed] of cases)
+      expect([from, to, mayImport({ from, to, typeOnly })]).toEqual([from, to, allowed])
+  })
+
+  it('name everything that lies beside them: a new room gets a row', () => {
+    const known = [...rooms, ...outside, 'docs', 'deploy', 'changes', 'temporal-cli', 'dist', 'node_modules']
+    const beside = readdirSync(root, { withFileTypes: true }).filter(
+      (one) => one.isDirectory() && !one.name.startsWith('.'),
+    )
+    expect(beside.map(({ name }) => name).filter((name) => !known.includes(name))).toEqual([])
+  })
+})
+
+describe('the files', () => {
+  const ours = files.filter((file) => rooms.includes(roomOf(file)))
+
+  it('read process.env in config/environment.ts alone', () => {
+    const readers = ours.filter((file) => /process\s*\.\s*env\b|process\[.env.\]/.test(withoutComments(file)))
+    expect(readers).toEqual(['config/environment.ts'])
+  })
+
+  it('of policy know no clock and no chance: whoever asks brings the time', () => {
+    const clocks = /Date\.now|new Date\(\)|performance\.now|Math\.random|randomUUID|setTimeout|from 'node:(fs|net|http)/
+    expect(ours.filter((file) => roomOf(file) === 'policy' && clocks.test(withoutComments(file)))).toEqual([])
+  })
+
+  it('of workflows import only workflows, the SDK and types', () => {
+    const allowed = (one: Import) => roomOf(one.to) === 'workflows' || /^@temporalio\/(workflow|common)$/.test(one.to)
+    const values = imports.filter((one) => roomOf(one.from) === 'workflows' && !one.typeOnly && !allowed(one))
+    expect(values.map(({ from, to }) => `${from} imports ${to}`)).toEqual([])
+  })
+
+  it('are at most 350 lines long', () => {
+    const long = files.filter((file) => text(file).split('\n').length - 1 > 350)
+    expect(long).toEqual([])
+  })
+
+  it('and docs/errors.md name the same codes', () => {
+    const code = /\bCK-[A-Z][A-Z0-9-]*[A-Z0-9](?![A-Z0-9-])/g
+    const used = new Set(ours.flatMap((file) => withoutComments(file).match(code) ?? []))
+    const listed = new Set(
+      [...text('docs/errors.md').matchAll(/^\| `?(CK-[A-Z0-9-]+)`? \|/gm)].map(([, one]) => one ?? ''),
+    )
+    expect({ undocumented: [...used].filter((one) => !listed.has(one)).sort() }).toEqual({ undocumented: [] })
+    expect({ unused: [...listed].filter((one) => !used.has(one)).sort() }).toEqual({ unused: [] })
+  })
+})
+
+function withoutComments(file: string): string {
+  return text(file)
+    .replace(/\/\*[\s\S]*?\*\//g, '')
+    .replace(/^\s*\/\/.*$/gm, '')
+}
