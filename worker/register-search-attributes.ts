@@ -1,11 +1,12 @@
 import type { Connection } from '@temporalio/client'
 import { SearchAttributeType } from '@temporalio/common'
-import { temporal } from '@temporalio/proto'
+import proto from '@temporalio/proto'
 import { CodedError } from '../errors/coded-error.js'
 import { searchAttributes } from '../workflows/search-attributes.js'
 
-const { IndexedValueType } = temporal.api.enums.v1
-const indexed: Record<string, temporal.api.enums.v1.IndexedValueType> = {
+// a CommonJS package whose names Node cannot see
+const { IndexedValueType } = proto.temporal.api.enums.v1
+const indexed: Record<string, number> = {
   [SearchAttributeType.KEYWORD]: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
   [SearchAttributeType.KEYWORD_LIST]: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD_LIST,
   [SearchAttributeType.DATETIME]: IndexedValueType.INDEXED_VALUE_TYPE_DATETIME,
@@ -18,11 +19,11 @@ const indexed: Record<string, temporal.api.enums.v1.IndexedValueType> = {
  */
 export async function registerSearchAttributes(connection: Connection, namespace: string): Promise<void> {
   const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace })
-  const missing: Record<string, temporal.api.enums.v1.IndexedValueType> = {}
+  const missing: Record<string, number> = {}
   for (const { name, type } of Object.values(searchAttributes)) {
     const wanted = indexed[type]
     if (wanted === undefined) throw new TypeError(`no index type for ${type}`)
-    const found = customAttributes[name]
+    const found: number | undefined = customAttributes[name]
     if (found === undefined) missing[name] = wanted
     else if (found !== wanted) {
       throw new CodedError(
