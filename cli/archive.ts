@@ -140,7 +140,8 @@ function toJson({ asked, state, reasons, outcome }: Followed): unknown {
   }
 }
 
-function exitCodeOfAll(followed: Followed[], waited: boolean): ExitCode {
+/** 3 as soon as one volume has something good and anything is missing. */
+export function exitCodeOfAll(followed: Followed[], waited: boolean): ExitCode {
   if (!waited) {
     const refused = followed.filter(({ state }) => state === 'refused').length
     if (refused === 0) return exitCodes.done

@@ -52,8 +52,7 @@ export async function supervise({ names, argumentsOf, log, signal }: Supervision
   }
 
   await Promise.all(names.map(keep))
-  if (outcome === exitCodes.done && signal.reason === 'SIGINT') return exitCodes.interrupted
-  return outcome
+  return signal.reason === 'SIGINT' ? exitCodes.interrupted : outcome
 }
 
 async function runChild(args: string[], stop: AbortSignal): Promise<{ exit: number | null; killed: string | null }> {

@@ -22,7 +22,7 @@ export function expectation(issue: z.core.$ZodRawIssue): string | undefined {
     case 'too_small':
     case 'too_big': {
       const [word, limit] = issue.code === 'too_small' ? ['at least', issue.minimum] : ['at most', issue.maximum]
-      return `expected ${word} ${limit}${unitOf(issue.origin)}`
+      return `expected ${word} ${limit}${unitOf(issue.origin, Number(limit))}`
     }
     case 'invalid_union':
       return issue.discriminator === undefined ? undefined : `expected ${list(issue['options'] as string[], 'one of ')}`
@@ -104,7 +104,8 @@ function nameOfType(type: string): string {
   return typeNames[type] ?? type
 }
 
-function unitOf(origin: string): string {
-  if (origin === 'string') return ' characters'
-  return origin === 'array' || origin === 'set' ? ' entries' : ''
+function unitOf(origin: string, limit: number): string {
+  if (origin === 'string') return limit === 1 ? ' character' : ' characters'
+  if (origin !== 'array' && origin !== 'set') return ''
+  return limit === 1 ? ' entry' : ' entries'
 }
