@@ -1,10 +1,11 @@
 /** The contract of targets, and Cinder's worst trap, on a real Cinder with the backup driver that the lab runs. */
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { loadCloud } from '../../openstack/clouds-yaml.js'
 import type { Copy } from '../../targets/target.js'
-import { destroyImage, labEnvironment, listImages, volumeImage, writeRbd } from '../helpers/lab.js'
+import { destroyImage, labEnvironment, labService, listImages, volumeImage, writeRbd } from '../helpers/lab.js'
 import { allOf, cloudBench, type CloudBench } from '../targets/cloud-bench.js'
 import { contextFor, describeTarget } from '../targets/contract.js'
 
@@ -36,6 +37,74 @@ async function destroyBackup({ ref }: Copy): Promise<void> {
 }
 
 describeTarget(`cinder-backup on the lab (${lab.backupDriver})`, labBench, [2, 5])
+
+describe('cinder-backup when the lab is in trouble', () => {
+  let bench: CloudBench
+  beforeAll(async () => {
+    bench = await labBench()
+  })
+  afterAll(async () => {
+    await labService(lab, 'start', 'cinder-backup')
+    await serviceIs('up')
+    await bench.end()
+  })
+
+  /** Cinder's own view follows a service by some seconds. */
+  async function serviceIs(state: 'up' | 'down'): Promise<void> {
+    for (;;) {
+      const services = await bench.api.listServices({ binary: 'cinder-backup' })
+      if (services.every((one) => one.state === state)) return
+      await delay(500)
+    }
+  }
+
+  it('concludes nothing about a copy while cinder-backup is away, and deletes nothing', async () => {
+    const capture = await bench.capture()
+    const copy = await bench.open().writeCopy(capture, null, contextFor().context)
+    await labService(lab, 'stop', 'cinder-backup')
+    await serviceIs('down')
+    const down = { code: 'CK-BACKUP-SERVICE-DOWN' }
+    await expect(bench.open().verifyCopy(copy, capture, contextFor().context)).rejects.toMatchObject(down)
+    await expect(bench.open().removeCopy(copy, contextFor().context)).rejects.toMatchObject(down)
+    await labService(lab, 'start', 'cinder-backup')
+    await serviceIs('up')
+    expect(await bench.open().verifyCopy(copy, capture, contextFor().context)).toMatchObject({ state: 'verified' })
+    expect(await bench.leftovers(capture)).toEqual([])
+  })
+
+  it('makes one copy although cinder-backup is killed while it writes', async () => {
+    const capture = await bench.capture()
+    const killing = contextFor()
+    const { report } = killing.context
+    let killed: Promise<void> | undefined
+    killing.context.report = (progress) => {
+      report(progress)
+      if (progress.phase.includes('is creating')) killed ??= labService(lab, 'kill', 'cinder-backup')
+    }
+    const writing = bench.open().writeCopy(capture, null, killing.context)
+    const restarted = expect
+      .poll(() => killed, { timeout: 120_000 })
+      .toBeDefined()
+      .then(async () => killed)
+      .then(async () => labService(lab, 'start', 'cinder-backup'))
+    const [first] = await Promise.allSettled([writing, restarted])
+    // it may have been done before the kill arrived
+    if (first.status === 'rejected') expect(first.reason).toMatchObject({ code: 'CK-BACKUP-FAILED' })
+    await serviceIs('up')
+    const copy = await bench.open().writeCopy(capture, null, contextFor().context)
+    expect(await bench.open().listCopies(capture.volume.volumeId, contextFor().context)).toEqual([copy])
+    expect(await bench.open().verifyCopy(copy, capture, contextFor().context)).toMatchObject({ state: 'verified' })
+    expect(await bench.leftovers(capture)).toEqual([])
+  })
+
+  it("leaves the archived volume's metadata on a restored one, and no mark of ours", async () => {
+    const capture = await bench.capture()
+    const copy = await bench.open().writeCopy(capture, null, contextFor().context)
+    const volumeId = await bench.emptyVolume(capture)
+    await bench.open().restoreCopy(copy, { kind: 'volume', volumeId }, contextFor().context)
+    expect((await bench.api.getVolume(volumeId)).metadata).toEqual(capture.volume.metadata)
+  })
+})
 
 describe.runIf(lab.backupDriver === 'ceph')('two backups of snapshots of one volume (the trap)', () => {
   let bench: CloudBench

@@ -35,8 +35,8 @@ async function sandboxBench(driver: Driver): Promise<CloudBench & { sandbox: San
   return { ...bench, sandbox }
 }
 
-describeTarget("cinder-backup with Ceph's driver, on the sandbox", async () => sandboxBench('ceph'), [1, 3, 6, 9])
-describeTarget('cinder-backup with a chunked driver, on the sandbox', async () => sandboxBench('chunked'), [1, 3, 6, 9])
+describeTarget("cinder-backup with Ceph's driver, on the sandbox", async () => sandboxBench('ceph'), [2, 6])
+describeTarget('cinder-backup with a chunked driver, on the sandbox', async () => sandboxBench('chunked'), [4])
 
 describe.each<Driver>(['ceph', 'chunked'])('cinder-backup on the sandbox in trouble (%s)', (driver) => {
   let bench: CloudBench & { sandbox: Sandbox }
@@ -81,17 +81,11 @@ describe.each<Driver>(['ceph', 'chunked'])('cinder-backup on the sandbox in trou
     expect(await bench.open().verifyCopy(copy, capture, contextFor().context)).toMatchObject({ state: 'verified' })
   })
 
-  it('waits for a service that is away, and concludes nothing about the copy', async () => {
+  it("leaves the archived volume's metadata on a restored one, and no mark of ours", async () => {
     const capture = await bench.capture()
     const copy = await bench.open().writeCopy(capture, null, contextFor().context)
-    bench.sandbox.faults.add({ kind: 'no-backup-service' })
-    await expect(bench.open().verifyCopy(copy, capture, contextFor().context)).rejects.toMatchObject({
-      code: expect.stringMatching(/^CK-(BACKUP-SERVICE-DOWN|CLOUD-UNAVAILABLE)$/) as unknown,
-    })
-    await expect(bench.open().removeCopy(copy, contextFor().context)).rejects.toMatchObject({
-      code: expect.stringMatching(/^CK-(BACKUP-SERVICE-DOWN|CLOUD-UNAVAILABLE)$/) as unknown,
-    })
-    bench.sandbox.faults.clear()
-    expect(await bench.open().verifyCopy(copy, capture, contextFor().context)).toMatchObject({ state: 'verified' })
+    const volumeId = await bench.emptyVolume(capture)
+    await bench.open().restoreCopy(copy, { kind: 'volume', volumeId }, contextFor().context)
+    expect((await bench.api.getVolume(volumeId)).metadata).toEqual(capture.volume.metadata)
   })
 })

@@ -85,6 +85,13 @@ describe('listing copies', () => {
     expect(await bench.open().listCopies(capture.volume.volumeId, contextFor().context)).toEqual([])
   })
 
+  it('believes the manifest, not the name, about whose copy it is', async () => {
+    const { bench, backup, capture } = await written()
+    const other = randomUUID()
+    backup.name = `ck-${other}-${capture.archiveId}-cinder`
+    expect(await bench.open().listCopies(other, contextFor().context)).toEqual([])
+  })
+
   it('reports one without a readable manifest in the log, and does not touch it', async () => {
     const { bench, backup, capture, copy } = await written()
     backup.metadata['ck:0'] = '{'
@@ -195,6 +202,17 @@ describe('removing temporaries', () => {
     expect(restored.metadata).toMatchObject({ 'ck:purpose': 'temporary', 'ck:archive': capture.archiveId })
     await bench.open().removeTemporaries(archive, contextFor().context)
     expect(bench.cloud.volumes.has(restored.id)).toBe(true)
+  })
+
+  it('leaves the volumes of another installation alone', async () => {
+    const bench = fakeBench('ceph')
+    const capture = await bench.capture()
+    await expect(bench.open().writeCopy(capture, null, contextFor(2).context)).rejects.toThrow(/killed/)
+    const [theirs] = [...bench.cloud.volumes.values()].filter(({ name }) => name.endsWith('-temp'))
+    if (theirs !== undefined) theirs.metadata['ck:installation'] = randomUUID()
+    const archive = { archiveId: capture.archiveId, volumeId: capture.volume.volumeId }
+    await bench.open().removeTemporaries(archive, contextFor().context)
+    expect(bench.cloud.volumes.has(theirs?.id ?? '')).toBe(true)
   })
 
   it('removes a failed backup, but not one that could take data of another with it', async () => {

@@ -61,6 +61,33 @@ describe('verifying a copy', () => {
     expect(await bench.leftovers(capture)).toEqual([])
   })
 
+  it("does not take the driver's words about an earlier restore for those about this one", async () => {
+    const { bench, capture, copy } = await written()
+    bench.cloud.failures.push({ job: 'restore', reason: '' }, { job: 'restore', reason: '' })
+    expect(await verify(bench, copy, capture)).toMatchObject({ state: 'damaged' })
+    const interrupted = { job: 'restore', reason: '', byDriver: false } as const
+    bench.cloud.failures.push(interrupted, interrupted)
+    await expect(verify(bench, copy, capture)).rejects.toMatchObject({ code: 'CK-RESTORE-FAILED' })
+  })
+
+  it('removes a half restored scratch volume of a killed attempt that has lost our marks', async () => {
+    const { bench, capture, copy } = await written()
+    const killed = contextFor()
+    const report = killed.context.report.bind(killed.context)
+    killed.context.report = (progress) => {
+      report(progress)
+      if (progress.phase.startsWith('restoring')) killed.abort.abort(new Error('killed'))
+    }
+    await expect(bench.open().verifyCopy(copy, capture, killed.context)).rejects.toThrow('killed')
+    const [scratch] = [...bench.cloud.volumes.values()].filter(({ name }) => name.endsWith('-verify'))
+    bench.cloud.failures.push({ job: 'restore', reason: '', byDriver: false })
+    bench.cloud.advance(10_000)
+    expect(scratch?.status).toBe('error_restoring')
+    if (scratch !== undefined) scratch.metadata = { archive: 'gold' }
+    expect(await verify(bench, copy, capture)).toMatchObject({ state: 'verified' })
+    expect(await bench.leftovers(capture)).toEqual([])
+  })
+
   it('concludes nothing while the service is down, although Cinder then answers that the backup is not found', async () => {
     const { bench, capture, copy } = await written()
     const [service] = bench.cloud.services

@@ -104,6 +104,35 @@ describe('writing when answers are lost', () => {
     const copy = await write(bench, capture)
     expect([...bench.cloud.backups.keys()]).toEqual([copy.ref['backupId']])
     expect(await bench.leftovers(capture)).toEqual([])
+    const asked = bench.cloud.calls.filter(({ call }) => call === fault.call)
+    if (fault.call !== 'deleteVolume') expect(asked).toHaveLength('what' in fault && fault.what === 'never' ? 2 : 1)
+  })
+
+  it('waits for the backup of a killed attempt instead of asking for another', async () => {
+    const bench = fakeBench('chunked')
+    const capture = await bench.capture()
+    const killed = contextFor()
+    const report = killed.context.report.bind(killed.context)
+    killed.context.report = (progress) => {
+      report(progress)
+      if (progress.phase.includes('is creating')) killed.abort.abort(new Error('killed'))
+    }
+    await expect(bench.open().writeCopy(capture, null, killed.context)).rejects.toThrow('killed')
+    await write(bench, capture)
+    expect(requested(bench)).toHaveLength(1)
+  })
+
+  it('leaves a doubled backup alone upon which another was built', async () => {
+    const bench = fakeBench('chunked')
+    const capture = await bench.capture()
+    const copy = await write(bench, capture)
+    const { name = '', volumeId = '', metadata = {} } = bench.cloud.backups.get(copy.ref['backupId'] ?? '') ?? {}
+    bench.cloud.advance(5_000)
+    const second = await bench.cloud.api.createBackup({ name, volumeId, metadata })
+    bench.cloud.advance(5_000)
+    await backupBySomebody(bench, { volumeId, incremental: true })
+    expect((await write(bench, capture)).ref).toEqual(copy.ref)
+    expect(bench.cloud.backups.has(second.id)).toBe(true)
   })
 
   it('keeps the oldest of two backups that one request made, and deletes the other', async () => {
@@ -171,6 +200,16 @@ describe('writing with a chunked driver', () => {
       await backupBySomebody(bench, { volumeId: capture.volume.volumeId })
       expect((await write(bench, await bench.captureAgain(capture))).basePoint).toBeNull()
     }
+  })
+
+  it('does not build upon a copy of another archive that failed', async () => {
+    const bench = fakeBench('chunked')
+    const capture = await bench.capture()
+    await write(bench, capture)
+    bench.cloud.failures.push({ job: 'backup', reason: 'no space' }, { job: 'backup', reason: 'no space' })
+    await expect(write(bench, await bench.captureAgain(capture))).rejects.toMatchObject({ code: 'CK-BACKUP-FAILED' })
+    expect((await write(bench, await bench.captureAgain(capture))).basePoint).toBeNull()
+    expect(requested(bench).map((request) => request['incremental'] === true)).toEqual([false, true, false, false])
   })
 
   it('makes a full backup when the volume grew', async () => {
