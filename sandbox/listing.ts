@@ -28,6 +28,7 @@ export function listed<T extends Listed>(request: ApiRequest, listing: Listing<T
   const allProjects = caller.isAdmin && isTrue(query.get('all_tenants'))
   const wantedProject = allProjects ? query.get('project_id') : caller.projectId
   const visible = [...listing.items].filter((item) => wantedProject === null || item.projectId === wantedProject)
+  refuseFilters(request, listing)
   const passing = visible.filter((item) => passes(request, listing, item))
   const sorted = sortBy(request, listing, passing)
   const marker = query.get('marker')
@@ -55,17 +56,25 @@ function nextLink<T extends Listed>(request: ApiRequest, listing: Listing<T>, ma
   return `${request.base}/v3/${request.caller.projectId}/${tail}?${query.toString()}`
 }
 
+/**
+ * An unknown filter of a member is refused from 3.31 on and dropped before that. Debian's resource_filters.json has no
+ * `name~`, so only an admin may use it (api/common.py, reject_invalid_filters).
+ */
+function refuseFilters<T extends Listed>(request: ApiRequest, listing: Listing<T>): void {
+  if (request.caller.isAdmin || request.minor < 31) return
+  const wrong = [...request.query.keys()].filter((name) => !notFilters.has(name) && listing.filters[name] === undefined)
+  if (wrong.length > 0) throw badRequest(`Invalid filters ${wrong.join(',')} are found in query options.`)
+}
+
 function passes<T extends Listed>(request: ApiRequest, listing: Listing<T>, item: T): boolean {
   for (const [given, value] of request.query) {
     if (notFilters.has(given) || (given === 'project_id' && request.caller.isAdmin)) continue
     const like = given.endsWith('~')
     const name = like ? given.slice(0, -1) : given
     const filter = listing.filters[name]
-    // An unknown filter finds nothing for an admin; another's is refused from 3.31 on and dropped before that. Debian's
-    // resource_filters.json has no `name~`, so only an admin may use it (api/common.py, reject_invalid_filters).
+    // an unknown filter finds nothing for an admin
     if (filter === undefined || (like && (request.minor < 34 || !request.caller.isAdmin))) {
       if (request.caller.isAdmin) return false
-      if (request.minor >= 31) throw badRequest(`Invalid filters ${given} are found in query options.`)
       continue
     }
     if (!filter(item, value, like)) return false

@@ -6,7 +6,8 @@ import type { ApiRequest, Route } from './http.js'
 const whole = z.object({ metadata })
 const one = z.object({ meta: metadata })
 
-/** `/<collection>/{id}/metadata`: POST merges, PUT replaces, DELETE removes one key. */
+/** `/<collection>/{id}/metadata`: POST merges, PUT replaces, DELETE removes one key. The whole comes labelled
+ * `text/html`, as from the real one. */
 export function metadataRoutes(
   collection: 'volumes' | 'snapshots',
   find: (request: ApiRequest) => { metadata: Record<string, string> },
@@ -16,7 +17,11 @@ export function metadataRoutes(
     return new ApiError(404, `${kind} ${request.params['id'] ?? ''} has no metadata with key ${key}.`)
   }
   return [
-    ['GET', `/${collection}/:id/metadata`, (request) => ({ status: 200, body: { metadata: find(request).metadata } })],
+    [
+      'GET',
+      `/${collection}/:id/metadata`,
+      (request) => ({ status: 200, html: JSON.stringify({ metadata: find(request).metadata }) }),
+    ],
     [
       'POST',
       `/${collection}/:id/metadata`,

@@ -266,7 +266,7 @@ export function deleteVolume(
       for (const snapshot of snapshots) await dropSnapshot(cloud, caller, snapshot)
       await rm(volumePath(cloud, volume.id), { force: true })
       cloud.state.volumes.delete(volume.id)
-      notifyVolume(cloud, caller, { ...volume, status: 'deleting' }, 'delete.end', 'backend')
+      notifyVolume(cloud, caller, { ...volume, status: 'deleted' }, 'delete.end', 'backend')
     },
     fail: () => {
       volume.previousStatus = before
