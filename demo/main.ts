@@ -13,7 +13,7 @@ import { report } from './report.js'
 import { createScript, type Script } from './script.js'
 import { openStage, type Stage } from './stage.js'
 import { tenantOf } from './tenant.js'
-import { waitFor } from './watch.js'
+import { pointsOf, waitFor } from './watch.js'
 
 await program(async () => {
   const { values } = parseArgs({ options: { stay: { type: 'boolean', default: false } } })
@@ -24,16 +24,20 @@ await program(async () => {
     })
   const stopped = once(interrupted.signal, 'abort').then(() => 'interrupted' as const)
   const script = createScript()
+  let isInterrupted = false
   const stage = await openStage({ ui: values.stay })
   try {
     const end = await Promise.race([play(stage, script), stopped])
-    if (end === 'interrupted') return 130
+    isInterrupted = end === 'interrupted'
+    if (isInterrupted) return 130
     if (values.stay) {
       process.stdout.write(`\nTemporal UI: ${uiOf(stage)}\nCtrl-C ends it.\n`)
       await stopped
     }
   } finally {
     await stage.close()
+    // the play knows nothing of it and would wait for what can no longer come
+    if (isInterrupted) process.exit(130)
   }
   for (const what of script.broken) process.stdout.write(`NOT AS IT MUST BE: ${what}\n`)
   return script.broken.length === 0 ? 0 : 1
@@ -63,12 +67,15 @@ async function play(stage: Stage, script: Script): Promise<void> {
   await acts.killedControl(on, research, samples)
   await acts.killedMover(on, research, results)
   const site = await acts.newVolume(on, web, template)
+  script.act('Copies that are still being read back')
+  await script.together()
   await acts.cancelledEntity(on, ledger)
   await acts.terminatedEntity(on, payments, orders)
   await acts.healed(on, notes)
 
   script.act('At the end')
   const volumes = [ledger, orders, notes, samples, results, site]
+  script.check('the excluded template was left alone', (await pointsOf(stage, template.id)).length === 0)
   await checkLeftovers(on, volumes.length + 1)
   await report(on, volumes)
 }

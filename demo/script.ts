@@ -8,6 +8,10 @@ export interface Script {
   /** Something that must hold; what does not makes the demo fail at its end. */
   check(what: string, holds: boolean): void
   survived(fault: string, how: string): void
+  /** Something that goes on while the next act begins; its failure is one of the script's. */
+  meanwhile(work: Promise<void>): void
+  /** Returns when all that went on meanwhile has ended. */
+  together(): Promise<void>
   faults: [fault: string, how: string][]
   broken: string[]
 }
@@ -17,6 +21,12 @@ export function createScript(): Script {
   const print = (line: string): void => void process.stdout.write(`${line}\n`)
   const broken: string[] = []
   const faults: [string, string][] = []
+  const going: Promise<void>[] = []
+  const check = (what: string, holds: boolean): void => {
+    if (holds) return
+    broken.push(what)
+    print(`  NOT AS IT MUST BE: ${what}`)
+  }
   return {
     faults,
     broken,
@@ -27,13 +37,19 @@ export function createScript(): Script {
       const seconds = ((performance.now() - started) / 1000).toFixed(0)
       print(`${seconds.padStart(4)} s  ${line}`)
     },
-    check(what, holds) {
-      if (holds) return
-      broken.push(what)
-      print(`  NOT AS IT MUST BE: ${what}`)
-    },
+    check,
     survived(fault, how) {
       faults.push([fault, how])
+    },
+    meanwhile(work) {
+      going.push(
+        work.catch((error: unknown) => {
+          check(error instanceof Error ? error.message : String(error), false)
+        }),
+      )
+    },
+    async together() {
+      await Promise.all(going.splice(0))
     },
   }
 }

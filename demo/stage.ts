@@ -24,11 +24,22 @@ export interface Stage {
   close(): Promise<void>
 }
 
+/** What another play than the demo does otherwise. */
+export interface StageOptions {
+  ui: boolean
+  /** Below the project's folder; emptied at the start. Default `.demo`. */
+  dir?: string
+  /** Part of the namespace's name; default `demo`. */
+  purpose?: string
+  /** What to write into `cinderkeep.yaml`. */
+  config?: typeof configFile
+}
+
 /** Finds or starts everything but the roles. @throws CodedError when something is missing; nothing is left running */
-export async function openStage(options: { ui: boolean }): Promise<Stage> {
-  const dir = join(projectRoot, '.demo')
+export async function openStage(options: StageOptions): Promise<Stage> {
+  const dir = join(projectRoot, options.dir ?? '.demo')
   await rm(dir, { recursive: true, force: true })
-  await mkdir(dir)
+  await mkdir(dir, { recursive: true })
   /** What to undo, last first. */
   const undo: (() => Promise<void>)[] = []
   const close = async (): Promise<void> => {
@@ -39,7 +50,7 @@ export async function openStage(options: { ui: boolean }): Promise<Stage> {
     if (troubles.length > 0) throw troubles[0]
   }
   try {
-    const temporal = await findTemporal({ purpose: 'demo', ui: options.ui })
+    const temporal = await findTemporal({ purpose: options.purpose ?? 'demo', ui: options.ui })
     undo.push(() => temporal.stop())
     const rabbit = await findRabbit()
     undo.push(() => rabbit.stop())
@@ -59,7 +70,7 @@ export async function openStage(options: { ui: boolean }): Promise<Stage> {
     undo.push(() => connection.close())
     const client = new Client({ connection, namespace: temporal.namespace })
     const file = join(dir, 'cinderkeep.yaml')
-    await writeFile(file, configFile({ queue, bind: sandbox.bind, dir: volumes }))
+    await writeFile(file, (options.config ?? configFile)({ queue, bind: sandbox.bind, dir: volumes }))
     const env = environment({
       ...sandbox.env,
       AMQP_URL: rabbit.url,
