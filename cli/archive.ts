@@ -41,7 +41,8 @@ export async function archive(cli: Cli, command: Command, names: string[]): Prom
     for (const volume of volumes) asked.push(await ask(client, volume, targets.length === 0 ? null : targets))
     return await followArchives(cli, client, asked, options.wait === true)
   })
-  cli.output.result(options.json === true ? json(followed.map(toJson)) : toText(followed))
+  const text = options.json === true ? json(followed.map(toJson)) : toText(followed)
+  if (text !== '') cli.output.result(text)
   for (const { asked, reasons, state } of followed) {
     if (reasons.length > 0) cli.output.note(`${label(asked)}: ${state}: ${reasons.join(' ')}`)
   }
@@ -101,7 +102,11 @@ function label({ name, volumeId }: Asked): string {
 }
 
 function toText(followed: Followed[]): string {
-  if (followed.every(({ outcome }) => outcome === null)) return followed.map(({ asked }) => asked.archive).join('\n')
+  if (followed.every(({ outcome }) => outcome === null)) {
+    // a refused archive has an id under which nothing will ever be found
+    const accepted = followed.filter(({ state }) => state !== 'refused')
+    return accepted.map(({ asked }) => asked.archive).join('\n')
+  }
   const now = Date.now()
   const rows = followed.flatMap(({ asked, state, outcome }) =>
     (outcome?.targets ?? []).length === 0
