@@ -20,11 +20,11 @@ import { answerHttp } from './http.js'
 import { keystone } from './keystone.js'
 import { createNotifier } from './notify.js'
 import type { Notifier } from './notify.js'
-import { nova } from './nova.js'
+import { addServer, nova } from './nova.js'
 import { createRecorder } from './record.js'
 import type { Recorder } from './record.js'
 import { initialState, password } from './initial-state.js'
-import type { State } from './state.js'
+import type { ServerRecord, State } from './state.js'
 
 export interface SandboxOptions {
   /** Where volumes, snapshots and backups lie as sparse files; made when missing, never removed. */
@@ -62,6 +62,8 @@ export interface Sandbox {
   /** The file that is the volume, or the snapshot. */
   volumePath(id: string): string
   snapshotPath(id: string): string
+  /** A server that is ACTIVE at once; volumes are attached to it through Nova's API. */
+  addServer(given: { name: string; projectId: string; userId: string; metadata?: Record<string, string> }): ServerRecord
   /** Damages a backup now; Cinder goes on calling it `available`. */
   damageBackup(id: string, how: 'flip' | 'truncate' | 'gone'): Promise<void>
   /** Resolves when no asynchronous work is left and all notifications have reached the broker. */
@@ -149,6 +151,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     notifier: cloud.notifier,
     volumePath: (id) => volumePath(cloud, id),
     snapshotPath: (id) => snapshotPath(cloud, id),
+    addServer: (given) => addServer(cloud, { metadata: {}, ...given }),
     damageBackup,
     idle,
     async close() {
