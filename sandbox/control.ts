@@ -19,7 +19,7 @@ const works = [
 
 const times = { nth: z.number().int().positive().optional(), count: z.number().int().positive().optional() }
 const pattern = z.string().refine((text) => isPattern(text), 'no regular expression')
-const onRequest = { method: z.string().optional(), path: pattern.optional(), ...times }
+const onRequest = { method: z.string().optional(), path: pattern.optional(), body: pattern.optional(), ...times }
 const event = { event: z.string().optional(), ...times }
 
 const faultBody = z.discriminatedUnion('kind', [

@@ -19,6 +19,8 @@ interface OnRequest {
   method?: string
   /** A regular expression that the path with its query must match, for example `/backups$`. */
   path?: string
+  /** A regular expression that the body, as compact JSON, must match: which of several objects is meant. */
+  body?: string
 }
 
 /** The kinds of trouble that can be asked for. */
@@ -104,9 +106,10 @@ function isKind<K extends Fault['kind']>(
 }
 
 /** Whether a fault on requests is for this one. */
-export function isForRequest(fault: OnRequest, method: string, path: string): boolean {
+export function isForRequest(fault: OnRequest, method: string, path: string, body: unknown): boolean {
   return (
     (fault.method === undefined || fault.method.toUpperCase() === method) &&
-    (fault.path === undefined || new RegExp(fault.path).test(path))
+    (fault.path === undefined || new RegExp(fault.path).test(path)) &&
+    (fault.body === undefined || new RegExp(fault.body).test(JSON.stringify(body ?? null)))
   )
 }

@@ -82,7 +82,7 @@ export async function answerHttp(
     recorder.end(entry, answer.status)
     write(outgoing, answer, requestId)
   }
-  const before = cloud.faults.strike(['status', 'hang'], (fault) => isForRequest(fault, method, whole))
+  const before = cloud.faults.strike(['status', 'hang'], (fault) => isForRequest(fault, method, whole, body))
   if (before?.kind === 'hang') {
     outgoing.on('close', () => {
       recorder.end(entry, 0)
@@ -98,7 +98,7 @@ export async function answerHttp(
     return
   }
   const answer = await answerService(cloud, services, { method, url, body, headers: incoming.headers, requestId })
-  const after = cloud.faults.strike(['slow', 'lost-answer'], (fault) => isForRequest(fault, method, whole))
+  const after = cloud.faults.strike(['slow', 'lost-answer'], (fault) => isForRequest(fault, method, whole, body))
   if (after?.kind === 'lost-answer') {
     recorder.end(entry, 0)
     outgoing.destroy()
