@@ -12,6 +12,7 @@ const permanent = new Set<string>([
   'CK-BACKUP-FAILED',
   'CK-BACKUP-GONE',
   'CK-COPY-HAS-DEPENDENTS',
+  'CK-FORCE-REFUSED',
   'CK-CLOUD-BAD-REQUEST',
   'CK-CLOUD-FORBIDDEN',
   'CK-CLOUD-NOT-FOUND',
@@ -39,7 +40,10 @@ export function toFailure(error: unknown, activity: string): unknown {
     type: code,
     message: `${code}  ${message}${cure === undefined ? '' : `\n  ${cure}`}`,
     nonRetryable: permanent.has(code) && !neverGivenUp.has(activity),
-    ...(typeof retryAfterSeconds === 'number' ? { nextRetryDelay: `${retryAfterSeconds} seconds` } : {}),
+    // 0 would ask again without any pause, for ever
+    ...(typeof retryAfterSeconds === 'number' && retryAfterSeconds > 0
+      ? { nextRetryDelay: `${retryAfterSeconds} seconds` }
+      : {}),
   })
 }
 

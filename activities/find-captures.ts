@@ -27,7 +27,8 @@ export async function findCaptures(
   { archiveId, volumeId }: { archiveId: string; volumeId: string },
 ): Promise<Snapshot[]> {
   const found: Snapshot[] = []
-  for await (const snapshot of cinder.listSnapshots({ name: captureName(archiveId), volumeId })) {
+  // of all projects: a transfer of the volume takes its snapshots along to the new owner
+  for await (const snapshot of cinder.listSnapshots({ allProjects: true, name: captureName(archiveId), volumeId })) {
     const { metadata } = snapshot
     if (metadata['ck:installation'] === installation && metadata['ck:archive'] === archiveId) found.push(snapshot)
   }

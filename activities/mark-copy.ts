@@ -1,3 +1,4 @@
+import { CodedError } from '../errors/coded-error.js'
 import type { Copy, CopyState } from '../targets/target.js'
 import type { Deps } from './control-activities.js'
 import { withHeartbeat } from './copy-context.js'
@@ -11,7 +12,21 @@ export interface CopyMark {
   reason: string | null
 }
 
-export function markCopy({ targets }: Deps) {
+const lost = new Set<string>(['CK-BACKUP-GONE', 'CK-COPY-NOT-OURS'])
+
+/** Writes the mark on the target. A copy that is gone, or no longer says that it is ours, is damaged whatever was found. */
+export function markCopy({ targets, log }: Deps) {
   return async ({ target, copy, mark }: { target: string; copy: Copy; mark: CopyMark }): Promise<Copy> =>
-    withHeartbeat((context) => findTarget(targets, target).markCopy(copy, mark, context))
+    withHeartbeat(async (context) => {
+      try {
+        return await findTarget(targets, target).markCopy(copy, mark, context)
+      } catch (err) {
+        if (!(err instanceof CodedError) || !lost.has(err.code)) throw err
+        // there is nothing to write on, and trying again would hold the archive for ever
+        const { volumeId: volume, archive } = copy
+        log.error({ volume, archive, target, code: err.code, err }, 'a copy vanished before it was marked')
+        const reason = mark.state === 'damaged' ? mark.reason : err.message
+        return { ...copy, ...mark, state: 'damaged', verifiedAt: null, reason }
+      }
+    })
 }

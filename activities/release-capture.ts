@@ -1,12 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CodedError } from '../errors/coded-error.js'
+import type { Snapshot } from '../openstack/cinder.js'
 import type { CopyContext } from '../targets/target.js'
 import { withHeartbeat } from './copy-context.js'
 import type { Deps } from './control-activities.js'
 import { findCaptures } from './find-captures.js'
 
-/** Looks this often before a deletion that Cinder refuses silently is called busy. */
-const busyLooks = 3
+/** A deletion that Cinder accepted and silently took back is asked for this often before the snapshot is called busy. */
+const requestsToDelete = 3
+/** Cinder refuses to delete a snapshot in any other state. */
+const deletable = new Set(['available', 'error'])
 
 /**
  * Removes the archive's snapshots and returns when they are gone. Found by name: the id of one whose answer was lost
@@ -21,25 +24,30 @@ export function releaseCapture(deps: Deps) {
 }
 
 async function remove({ cinder }: Deps, id: string, { signal, report }: CopyContext): Promise<void> {
-  await cinder.deleteSnapshot(id)
-  let looks = 0
+  let requests = 0
   for (;;) {
     const snapshot = await cinder.getSnapshot(id).catch((error: unknown) => {
       if (error instanceof CodedError && error.code === 'CK-SNAPSHOT-GONE') return null
       throw error
     })
     if (snapshot === null) return
-    // Cinder accepts the deletion of a snapshot that has a clone and silently returns it to `available`
-    if (snapshot.status !== 'deleting' && ++looks >= busyLooks) {
-      throw new CodedError(
-        'CK-SNAPSHOT-BUSY',
-        `snapshot ${snapshot.name} is ${snapshot.status} after its deletion was accepted`,
-        {
-          cure: `A volume may have been made from it: openstack volume list --all-projects --long; it is tried again.`,
-        },
-      )
+    // one that is still being made, backed up, or deleted already, by whoever died in the middle, is waited for
+    if (deletable.has(snapshot.status)) {
+      // the deletion of one that has a clone is accepted, and the snapshot silently returns to `available`
+      if (requests === requestsToDelete) throw busy(snapshot)
+      requests += 1
+      await cinder.deleteSnapshot(id)
+    } else if (snapshot.status === 'error_deleting') {
+      if (requests === requestsToDelete) throw busy(snapshot)
+      await cinder.resetStatus('snapshots', id, 'error')
     }
-    report({ phase: `removing snapshot ${snapshot.name}` })
+    report({ phase: `removing snapshot ${snapshot.name} (${snapshot.status})` })
     await sleep(500, undefined, { signal })
   }
+}
+
+function busy({ name, status }: Snapshot): CodedError {
+  return new CodedError('CK-SNAPSHOT-BUSY', `snapshot ${name} is ${status} after its deletion was accepted`, {
+    cure: `A volume may have been made from it: openstack volume list --all-projects --long; it is tried again.`,
+  })
 }

@@ -84,10 +84,13 @@ async function findOrCreate(
   before: Use,
   context: CopyContext,
 ): Promise<Snapshot> {
-  const [oldest, ...extras] = await findCaptures(deps, request)
+  const found = await findCaptures(deps, request)
+  // an earlier attempt gave these up
+  const [oldest, ...extras] = found.filter(({ status }) => status !== 'deleting')
   if (oldest !== undefined) {
-    // an answer that was lost may have left two; the first is the point in time that was asked for
-    for (const { id } of extras) await deps.cinder.deleteSnapshot(id)
+    // an answer that was lost may have left two; the first is the point in time that was asked for, and what cannot
+    // be deleted yet goes with the capture's release
+    for (const { id, status } of extras) if (status === 'available') await deps.cinder.deleteSnapshot(id)
     return oldest
   }
   if (achieved(isDetached(before), request) === null) throw belowFloor(request, before)
@@ -129,7 +132,8 @@ async function refuseFloor({ cinder }: Deps, { id }: Snapshot, request: CaptureR
 
 function belowFloor({ volumeId, consistency }: CaptureRequest, { attached, watchers }: Use): CodedError {
   const { prefer, require } = consistency
-  const use = attached ? 'it is attached' : `its image is open by ${String(watchers)}`
+  const open = Array.isArray(watchers) ? `its image is open by ${watchers.join(', ')}` : 'it was attached just before'
+  const use = attached ? 'it is attached' : open
   return new CodedError(
     'CK-CONSISTENCY-FLOOR',
     `volume ${volumeId} can only be captured as "crash" (${use}); the policy prefers ${prefer.join(', ')} and requires ${require}`,
