@@ -36,7 +36,7 @@ export function toFailure(error: unknown, activity: string): unknown {
   if (!(error instanceof CodedError)) return error
   const { code, cure, message } = error
   const retryAfterSeconds = (error as { retryAfterSeconds?: unknown }).retryAfterSeconds
-  return ApplicationFailure.create({
+  const failure = ApplicationFailure.create({
     type: code,
     message: `${code}  ${message}${cure === undefined ? '' : `\n  ${cure}`}`,
     nonRetryable: permanent.has(code) && !neverGivenUp.has(activity),
@@ -45,6 +45,9 @@ export function toFailure(error: unknown, activity: string): unknown {
       ? { nextRetryDelay: `${retryAfterSeconds} seconds` }
       : {}),
   })
+  // the message says what to do, and the log has the stack: in the UI it would only bury the message
+  failure.stack = ''
+  return failure
 }
 
 /** Casts every activity's error, and logs it with the ids that the UI shows. */

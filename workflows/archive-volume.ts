@@ -131,7 +131,7 @@ async function copyTo(
 async function writeCopy({ volume, pace }: ArchiveRequest, plan: TargetPlan, capture: Capture): Promise<Copy> {
   const { target, force } = plan
   return moveActivities(plan.writeQueue, pace).writeCopy.executeWithOptions(
-    { summary: `${volume.name || volume.id} → ${target}` },
+    { summary: `copy ${volume.name || volume.id} to ${target}` },
     [{ target, capture, base: null, force }],
   )
 }
@@ -145,7 +145,7 @@ async function verifyCopy(request: ArchiveRequest, plan: TargetPlan, copy: Copy,
     { target: plan.target, copy, capture },
   ])
   const verifiedAt = state === 'verified' ? new Date(Date.now()).toISOString() : null
-  return finishing.markCopy.executeWithOptions({ summary: `mark it ${state}` }, [
+  return finishing.markCopy.executeWithOptions({ summary: `write “${state}” on the copy on ${plan.target}` }, [
     { target: plan.target, copy, mark: { state, rootHash, verifiedAt, reason } },
   ])
 }
@@ -168,12 +168,12 @@ async function release(request: ArchiveRequest, outcome: ArchiveOutcome): Promis
   showArchive(request, outcome, 'releasing')
   await Promise.all(
     request.targets.map(({ target }) =>
-      finishing.removeTemporaries.executeWithOptions({ summary: `temporaries on ${target}` }, [
+      finishing.removeTemporaries.executeWithOptions({ summary: `remove temporaries on ${target}` }, [
         { target, archiveId, volumeId: volume.id },
       ]),
     ),
   )
-  await finishing.releaseCapture.executeWithOptions({ summary: `snapshot ck-${archiveId}` }, [
+  await finishing.releaseCapture.executeWithOptions({ summary: `remove snapshot ck-${archiveId}` }, [
     { archiveId, volumeId: volume.id, snapshotId: outcome.capture?.snapshotId ?? null },
   ])
 }
@@ -184,7 +184,7 @@ function conclude(request: ArchiveRequest, outcome: ArchiveOutcome): ArchiveOutc
   if (failed.length === 0) return outcome
   const lines = failed.map(({ target, failure }) => `  ${target}: ${failure?.message ?? ''}`)
   const { name, id } = request.volume
-  throw ApplicationFailure.create({
+  const failure = ApplicationFailure.create({
     type: archiveFailedType,
     message: [
       `${archiveFailedType}  ${name || id} has no good copy on ${failed.map(({ target }) => target).join(', ')}`,
@@ -193,4 +193,7 @@ function conclude(request: ArchiveRequest, outcome: ArchiveOutcome): ArchiveOutc
     nonRetryable: true,
     details: [outcome],
   })
+  // the message says all; a stack would only bury it in the UI
+  failure.stack = ''
+  throw failure
 }

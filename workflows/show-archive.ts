@@ -1,4 +1,5 @@
 import { setCurrentDetails, upsertSearchAttributes } from '@temporalio/workflow'
+import type { Capture } from '../targets/target.js'
 import type { ArchiveOutcome, ArchiveRequest, TargetOutcome } from './messages.js'
 import { searchAttributes } from './search-attributes.js'
 
@@ -6,52 +7,62 @@ export type ArchivePhase = 'capturing' | 'writing' | 'verifying' | 'releasing' |
 
 const doing: Record<ArchivePhase, string> = {
   capturing: 'Taking a snapshot and finding out how consistent it is.',
-  writing: 'Copying the capture. Bytes, rate and phase stand in the pending activity’s heartbeat.',
-  verifying: 'Reading the copy back and comparing its hash with the capture’s.',
+  writing: 'Copying the capture. The tab *Pending Activities* says how far it is, and what a retry waits for.',
+  verifying:
+    'Reading the copy back and comparing its hash with the capture’s. The tab *Pending Activities* says how far.',
   releasing: 'Removing the snapshot and whatever else was temporary.',
-  done: 'Every copy is where it belongs.',
-  failed: 'No good copy on at least one target: see below and the failure.',
+  done: 'Finished; nothing temporary is left.',
+  failed: 'Finished without a good copy on at least one target; nothing temporary is left.',
 }
 
 /** Tells an operator in the Temporal UI what happens now, what was achieved, and what failed. */
 export function showArchive(request: ArchiveRequest, outcome: ArchiveOutcome, phase: ArchivePhase): void {
-  const { volume, slot, attempt, policy } = request
   const { capture } = outcome
-  setCurrentDetails(
-    [
-      `### ${volume.name || volume.id}: ${phase}`,
-      doing[phase],
-      '',
-      `- volume \`${volume.id}\` of ${volume.projectName ?? volume.projectId}`,
-      `- asked for by \`${slot}\`${attempt > 1 ? `, try ${attempt}` : ''}; policy ${policy ?? 'none (by hand)'}`,
-      capture === null
-        ? '- nothing captured yet'
-        : `- captured ${capture.capturedAt}, **${capture.consistency}** (other clients: ${watchersOf(capture.watchers)}), ${gib(capture.sizeBytes)}`,
-      '',
-      '| target | copy | hash | remarks |',
-      '|---|---|---|---|',
-      ...outcome.targets.map((target) => row(target, phase)),
-    ].join('\n'),
-  )
+  const parts = [
+    `### ${request.volume.name || request.volume.id}: ${phase}`,
+    doing[phase],
+    capture === null ? 'Nothing is captured yet.' : capturedAs(capture),
+    ...outcome.targets.flatMap((target) => partsOf(target, phase)),
+  ]
+  setCurrentDetails(parts.join('\n\n'))
   upsertSearchAttributes([
     { key: searchAttributes.phase, value: phase },
     ...(capture === null ? [] : [{ key: searchAttributes.consistency, value: capture.consistency }]),
   ])
 }
 
-function row({ target, copy, failure }: TargetOutcome, phase: ArchivePhase): string {
-  const state =
-    failure !== null ? (copy?.state === 'damaged' ? '**damaged**' : '**failed**') : (copy?.state ?? waiting(phase))
-  const remarks = failure?.message ?? copy?.reason ?? ''
-  return `| ${target} | ${state} | ${copy?.rootHash ?? ''} | ${remarks.replaceAll('\n', ' ').replaceAll('|', '\\|')} |`
+function capturedAs({ capturedAt, consistency, watchers, sizeBytes }: Capture): string {
+  return `Captured at ${capturedAt}, ${gib(sizeBytes)}, **${consistency}** (${useOf(consistency, watchers)}).`
+}
+
+/** What `consistency` rests on, for those who do not know our words. */
+function useOf(consistency: Capture['consistency'], watchers: Capture['watchers']): string {
+  const attached = consistency === 'detached' ? 'not attached to any server' : 'may have been written to meanwhile'
+  if (watchers === 'unknown') return `${attached}; whether another client had it open is not known`
+  return watchers === 'none'
+    ? `${attached}; no other client had it open`
+    : `${attached}; open by ${watchers.join(', ')}`
+}
+
+/** The UI draws tables without any space between their columns, so each target gets paragraphs. */
+function partsOf({ target, copy, failure }: TargetOutcome, phase: ArchivePhase): string[] {
+  const failed = copy?.state === 'damaged' ? 'damaged' : 'failed'
+  const state = failure === null ? (copy?.state ?? waiting(phase)) : failed
+  const hash = copy?.rootHash ? [`Hash \`${copy.rootHash}\``] : []
+  const text = failure?.message ?? copy?.reason ?? null
+  return [`**${target}: ${state}**`, ...(text === null ? [] : paragraphs(text)), ...hash]
+}
+
+/** An error's lines as Markdown; indented ones would become code. */
+function paragraphs(text: string): string[] {
+  return text
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '')
 }
 
 function waiting(phase: ArchivePhase): string {
   return phase === 'capturing' ? 'waits for the capture' : 'being written'
-}
-
-function watchersOf(watchers: 'none' | 'unknown' | string[]): string {
-  return typeof watchers === 'string' ? watchers : watchers.join(', ')
 }
 
 function gib(bytes: number): string {

@@ -1,5 +1,5 @@
-import { setCurrentDetails, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow'
-import type { RecoveryPoint, VolumeState } from './messages.js'
+import { setCurrentDetails, upsertSearchAttributes } from '@temporalio/workflow'
+import type { RecoveryPoint, VolumeState, Want } from './messages.js'
 import { searchAttributes } from './search-attributes.js'
 import { lastVerified, nextAlarm, protectionOf } from './volume-state.js'
 
@@ -12,13 +12,14 @@ export function showVolume(volumeId: string, state: VolumeState, shown: string):
   const columns = columnsOf(volumeId, state)
   const text = JSON.stringify(columns)
   if (shown === text) return shown
-  const { name, project, protection, policy, verified, due, points, target } = columns
+  const { name, project, protection, policy, verified, consistency, due, points, target } = columns
   upsertSearchAttributes([
     { key: searchAttributes.name, value: name },
     { key: searchAttributes.project, value: project },
     { key: searchAttributes.protection, value: protection },
     { key: searchAttributes.policy, value: policy },
     { key: searchAttributes.verified, value: verified === null ? null : new Date(verified) },
+    { key: searchAttributes.consistency, value: consistency },
     { key: searchAttributes.due, value: due === null ? null : new Date(due) },
     { key: searchAttributes.points, value: points },
     { key: searchAttributes.target, value: target.length === 0 ? null : target },
@@ -27,12 +28,14 @@ export function showVolume(volumeId: string, state: VolumeState, shown: string):
 }
 
 function columnsOf(volumeId: string, state: VolumeState) {
+  const last = lastVerified(state.points)
   return {
     name: state.name ?? volumeId,
     project: state.project,
     protection: protectionOf(state),
     policy: state.policy,
-    verified: lastVerified(state.points)?.capturedAt ?? null,
+    verified: last?.capturedAt ?? null,
+    consistency: last?.consistency ?? null,
     due: nextAlarm(state),
     points: state.points.length,
     target: [...new Set(state.points.flatMap(({ copies }) => copies.map(({ target }) => target)))].sort(),
@@ -43,19 +46,29 @@ function detailsOf(volumeId: string, state: VolumeState): string {
   const last = lastVerified(state.points)
   return [
     `### ${state.name ?? volumeId}: ${protectionOf(state) ?? 'no verified point yet'}`,
-    `- volume \`${volumeId}\` of ${state.project ?? 'a project not yet known'}, policy ${state.policy ?? 'none'} (run ${workflowInfo().runId.slice(0, 8)})`,
-    `- last verified point: ${last === null ? 'none' : `${last.point}, ${last.consistency}`}`,
+    `- volume \`${volumeId}\` of ${state.project ?? 'a project not yet known'}`,
+    `- policy: ${state.policy ?? 'none'}`,
+    `- last verified point: ${last === null ? 'none' : `**${last.point}**, ${last.consistency}`}`,
     ...rebuildLines(state),
-    ...state.archives.map(({ archive, targets }) => `- running: \`${archive}\` → ${targets.join(', ')}`),
-    ...Object.entries(state.wants).map(
-      ([target, { at, reason }]) =>
-        `- ${target} gets one more archive after ${new Date(at).toISOString()}: ${oneLine(reason)}`,
+    ...state.archives.map(
+      ({ archive, targets, failures }) =>
+        `- running, to ${targets.join(', ')}${failures > 0 ? `, try ${failures + 1}` : ''}: \`${archive}\``,
     ),
-    ...(state.burst === null ? [] : [`- hints wait until ${new Date(state.burst.dueAt).toISOString()}`]),
+    ...Object.entries(state.wants).map(wantLine),
+    ...(state.burst === null ? [] : [`- notifications wait to be looked at until ${timeOf(state.burst.dueAt)}`]),
+    ...pointLines(state.points),
+    ...(state.lastReasons.length === 0 ? [] : ['', '#### What the policies said last', '']),
     ...state.lastReasons.map((reason) => `- ${oneLine(reason)}`),
-    '',
-    ...pointsTable(state.points.slice(0, 10)),
   ].join('\n')
+}
+
+function wantLine([target, { at, failures, reason }]: [string, Want]): string {
+  const what = failures > 0 ? `**${target} failed**, next try` : `${target} gets one more archive`
+  return `- ${what} after ${timeOf(at)}: ${oneLine(reason)}`
+}
+
+function timeOf(milliseconds: number): string {
+  return `${new Date(milliseconds).toISOString().slice(0, 19)}Z`
 }
 
 function rebuildLines({ rebuilding }: VolumeState): string[] {
@@ -65,13 +78,17 @@ function rebuildLines({ rebuilding }: VolumeState): string[] {
   )
 }
 
-function pointsTable(points: RecoveryPoint[]): string[] {
+/** The newest ten; the UI draws tables without any space between their columns, so it is a list. */
+function pointLines(points: RecoveryPoint[]): string[] {
   if (points.length === 0) return []
-  const rows = points.map(
-    ({ point, consistency, copies }) =>
-      `| ${point} | ${consistency} | ${copies.map(({ target, state }) => `${target}: ${state}`).join(', ')} |`,
-  )
-  return ['| point | consistency | copies |', '|---|---|---|', ...rows]
+  const lines = points.slice(0, 10).map(({ point, consistency, copies }) => {
+    const states = copies.map(
+      ({ target, state, reason }) => `${target} **${state}**${reason === null ? '' : ` (${reason})`}`,
+    )
+    return `- ${point}, ${consistency}: ${oneLine(states.join(', '))}`
+  })
+  const older = points.length - lines.length
+  return ['', '#### Recovery points', '', ...lines, ...(older > 0 ? [`- and ${older} older`] : [])]
 }
 
 function oneLine(text: string): string {

@@ -42,6 +42,7 @@ export async function startArchive(
       parentClosePolicy: ParentClosePolicy.ABANDON,
       workflowIdReusePolicy: WorkflowIdReusePolicy.REJECT_DUPLICATE,
       staticSummary: `${volume.name || volume.id} (${project}) → ${archive.targets.join(', ')}`,
+      staticDetails: detailsOf(request, project),
       memo: memo satisfies ArchiveMemo,
       typedSearchAttributes: [
         { key: searchAttributes.name, value: volume.name || volume.id },
@@ -54,4 +55,22 @@ export async function startArchive(
     if (error instanceof WorkflowExecutionAlreadyStartedError) return null
     throw error
   }
+}
+
+/** What does not change while it runs, in Markdown; `showArchive` tells the rest. */
+function detailsOf({ volume, slot, attempt, policy, archiveId }: ArchiveRequest, project: string): string {
+  return [
+    `- volume \`${volume.id}\` of ${project}`,
+    `- asked for by ${askedBy(slot)}`,
+    `- try ${attempt}`,
+    `- policy: ${policy ?? 'none'}`,
+    `- its snapshot, and whatever else it makes, is named after \`${archiveId}\``,
+  ].join('\n')
+}
+
+/** A slot in words: `event:<type>:<message id>` or `manual:<uuid>`. */
+function askedBy(slot: string): string {
+  const [kind, event, ...message] = slot.split(':')
+  if (kind !== 'event') return 'a person'
+  return `the notification ${event ?? ''}, message \`${message.join(':')}\``
 }
