@@ -119,17 +119,16 @@ export async function attachWhile({ session }: LabCloud, volumeId: string, use: 
 
 /** Deletes volumes that nobody uses any more, and returns when they are gone. */
 export async function removeVolumes(cloud: LabCloud, ids: string[]): Promise<void> {
-  for (const id of ids) await cloud.deleteVolume(id)
   for (const id of ids) {
-    await waitFor(`volume ${id} to be gone`, async () =>
-      cloud.getVolume(id).then(
-        () => null,
-        (error: unknown) => {
-          if (isCloudError(error, 'CK-VOLUME-GONE')) return true
-          throw error
-        },
-      ),
-    )
+    await waitFor(`volume ${id} to be gone`, async () => {
+      try {
+        if ((await cloud.getVolume(id)).status !== 'deleting') await cloud.deleteVolume(id)
+        return null
+      } catch (error) {
+        if (isCloudError(error, 'CK-VOLUME-GONE')) return true
+        throw error
+      }
+    })
   }
 }
 
