@@ -8,31 +8,34 @@ import { installPackage } from '../setup/debian.js'
 
 /** The columns that docs/temporal-ui.md advises for volumes, in their order. */
 export const volumeColumns = [
-  'name',
-  'project',
-  'protection',
-  'policy',
-  'verified',
-  'points',
-  'target',
-  'due',
+  ...['name', 'project', 'protection', 'policy', 'verified', 'consistency', 'points', 'target', 'due'],
   'Workflow ID',
 ]
 /** The same for archives. */
-export const archiveColumns = ['Status', 'name', 'project', 'phase', 'consistency', 'policy', 'target', 'Start', 'End']
+export const archiveColumns = [
+  ...['Status', 'name', 'project', 'phase', 'consistency', 'policy', 'target', 'Start', 'End'],
+  'Workflow ID',
+]
 
 /** Views that an operator saves once; docs/temporal-ui.md has the same. */
 export const savedViews = [
-  { name: 'Volumes', query: 'WorkflowType="watchVolume"' },
-  { name: 'Volumes in trouble', query: 'WorkflowType="watchVolume" AND protection IN ("failing","overdue")' },
+  { name: 'Volumes', query: 'WorkflowType="watchVolume" AND ExecutionStatus="Running"' },
+  {
+    name: 'Volumes failing',
+    query: 'WorkflowType="watchVolume" AND ExecutionStatus="Running" AND protection="failing"',
+  },
   { name: 'Archives', query: 'WorkflowType="archiveVolume"' },
-  { name: 'Failed archives', query: 'WorkflowType="archiveVolume" AND ExecutionStatus="Failed"' },
+  { name: 'Archives failed', query: 'WorkflowType="archiveVolume" AND ExecutionStatus="Failed"' },
 ]
+
+const width = 1600
+/** How long the UI may take to fetch and draw; seconds on a busy machine. */
+const drawingMs = 5000
 
 /** A browser that an operator has set up for one namespace of one Temporal UI. */
 export interface Browser {
-  /** Opens a page below the namespace and waits until nothing moves any more. */
-  open(path: string): Promise<Page>
+  /** Opens a page below the namespace in a window of this height, and gives it time to draw. */
+  open(path: string, height: number): Promise<Page>
   /** What the list of workflows shows from the next page on. */
   setColumns(columns: string[]): Promise<void>
   close(): Promise<void>
@@ -60,7 +63,7 @@ export async function openBrowser(options: { ui: string; namespace: string }): P
         '--disable-component-update',
         '--disable-sync',
       ],
-      viewport: { width: 1500, height: 1400 },
+      viewport: { width, height: 1000 },
       colorScheme: 'light',
       locale: 'en-GB',
       timezoneId: 'UTC',
@@ -93,6 +96,7 @@ export async function openBrowser(options: { ui: string; namespace: string }): P
       timeFormatType: 'absolute',
       timestampFormat: 'short',
       tableDensity: 'dense',
+      eventView: 'compact',
     })
   } catch (error) {
     await close()
@@ -101,9 +105,11 @@ export async function openBrowser(options: { ui: string; namespace: string }): P
   return {
     setColumns,
     close,
-    async open(path) {
+    async open(path, height) {
+      await page.setViewportSize({ width, height })
       await page.goto(`${ui}/namespaces/${namespace}/${path}`, { waitUntil: 'load' })
-      await page.waitForLoadState('networkidle', { timeout: 15_000 }).catch(() => undefined) // some pages poll for ever
+      // the pages of what runs poll for ever: none of them is ever idle
+      await page.waitForTimeout(drawingMs)
       return page
     },
   }

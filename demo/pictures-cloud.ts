@@ -33,14 +33,14 @@ export async function setScene(stage: Stage): Promise<Scene> {
   const research = await tenantOf(sandbox, 'research')
   const web = await tenantOf(sandbox, 'web')
 
-  const ledger = await goodVolume(stage, payments, 'ledger', 3)
-  await goodVolume(stage, payments, 'orders', 1)
-  await goodVolume(stage, research, 'results', 2)
-  const shop = await web.createVolume('shop')
-  const oldShop = await web.createVolume('shop-2024')
-  for (const site of [shop, oldShop]) await waitForCopies(stage, site, 'verified')
-  await forcedVolume(stage, web)
-  await deletedVolume(stage, oldShop)
+  const [ledger] = await Promise.all([
+    goodVolume(stage, payments, 'ledger', 3),
+    goodVolume(stage, payments, 'orders', 1),
+    goodVolume(stage, research, 'results', 2),
+    newVolume(stage, web, 'shop'),
+    newVolume(stage, web, 'shop-2024').then((volume) => deleteVolume(stage, volume)),
+    forcedVolume(stage, web),
+  ])
   return { ledger, ...(await troubles(stage, payments, research)) }
 }
 
@@ -53,9 +53,20 @@ async function goodVolume(stage: Stage, tenant: Tenant, name: string, points: nu
   return volume
 }
 
+async function newVolume(stage: Stage, tenant: Tenant, name: string): Promise<Volume> {
+  const volume = await tenant.createVolume(name)
+  await waitForCopies(stage, volume, 'verified')
+  return volume
+}
+
 /** Its copy cannot be compared with anything. */
 async function forcedVolume(stage: Stage, web: Tenant): Promise<void> {
   const uploads = await web.createVolume('uploads')
+  // else its creation and the snapshot are one burst, and after a creation nothing is forced
+  await waitFor('the creation of uploads to be looked at', async () => {
+    const status = await statusOf(stage, uploads.id)
+    return status?.policy === 'uploads' && status.burst === null ? true : pause()
+  })
   await web.snapshot(uploads)
   await waitFor('an unverified copy of uploads', async () => {
     const points = await pointsOf(stage, uploads.id)
@@ -63,7 +74,7 @@ async function forcedVolume(stage: Stage, web: Tenant): Promise<void> {
   })
 }
 
-async function deletedVolume(stage: Stage, volume: Volume): Promise<void> {
+async function deleteVolume(stage: Stage, volume: Volume): Promise<void> {
   const cloud = await loadCloud({ env: stage.sandbox.envOf('web'), cwd: '/', home: '/' })
   await cinder(connectCloud(cloud, { log: silentLog })).deleteVolume(volume.id)
   await untilProtection(stage, volume, 'source-gone')
@@ -71,38 +82,35 @@ async function deletedVolume(stage: Stage, volume: Volume): Promise<void> {
 
 /** What stands still stays as it is; what fails is tried again after a minute, so it comes last. */
 async function troubles(stage: Stage, payments: Tenant, research: Tenant): Promise<Omit<Scene, 'ledger'>> {
-  const { faults } = stage.sandbox
-  const backups = { kind: 'status', status: 503, method: 'POST', path: '/backups$', count: 1000 } as const
-
+  const { faults, state } = stage.sandbox
+  const warehouse = await payments.createVolume('warehouse')
   faults.add({ kind: 'stuck', work: 'backup.create' })
-  const warehouse = await goodOnce(payments, 'warehouse')
+  await payments.use(warehouse)
   await waitFor('a backup that is stuck', () =>
-    [...stage.sandbox.state.backups.values()].some(({ status }) => status === 'creating') ? true : null,
+    [...state.backups.values()].some(({ status }) => status === 'creating') ? true : pause(),
+  )
+
+  const returns = await payments.createVolume('returns')
+  const refused = faults.add({
+    ...{ kind: 'status', status: 503, method: 'POST', path: '/backups$', body: returns.id, count: 1000 },
+    message: 'No server is available to handle this request.',
+  })
+  await payments.use(returns)
+  await waitFor('a backup that is refused', () =>
+    faults.list().some(({ id, hits }) => id === refused && hits > 1) ? true : pause(),
   )
 
   const notes = await research.createVolume('notes')
+  const invoices = await payments.createVolume('invoices')
   faults.add({ kind: 'damage-backup', how: 'flip' })
   await research.use(notes)
   await untilProtection(stage, notes, 'failing')
 
-  const invoices = await payments.createVolume('invoices')
   const reason = "rados: error writing to pool 'backups': [errno 28] No space left on device"
-  faults.add({ kind: 'fail', work: 'backup.create', reason })
+  faults.add({ kind: 'fail', work: 'backup.create', reason, count: 1000 })
   await payments.use(invoices)
   await untilProtection(stage, invoices, 'failing')
-
-  faults.add(backups)
-  const returns = await goodOnce(payments, 'returns')
-  await waitFor('a backup that is refused', () =>
-    faults.list().some(({ kind, hits }) => kind === 'status' && hits > 1) ? true : null,
-  )
-  return { warehouse, notes, invoices, returns }
-}
-
-async function goodOnce(tenant: Tenant, name: string): Promise<Volume> {
-  const volume = await tenant.createVolume(name)
-  await tenant.use(volume)
-  return volume
+  return { warehouse, returns, notes, invoices }
 }
 
 async function untilProtection(stage: Stage, volume: Volume, wanted: Protection): Promise<void> {

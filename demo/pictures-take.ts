@@ -1,5 +1,4 @@
 import { join } from 'node:path'
-import type { Page } from 'playwright-core'
 import type { Volume } from '../openstack/cinder.js'
 import { projectRoot } from '../setup/project.js'
 import { volumeWorkflowId, workflowTypes } from '../workflows/messages.js'
@@ -7,47 +6,55 @@ import { archiveColumns, savedViews, volumeColumns, type Browser } from './pictu
 import type { Scene } from './pictures-cloud.js'
 import type { Stage } from './stage.js'
 
+/** The bar on the left and the one on top are the same everywhere. */
+const margin = { x: 50, y: 50 }
+const pictureWidth = 1550
+
 /** Takes every picture of docs/temporal-ui.md. */
-export async function takePictures(stage: Stage, scene: Scene, browser: Browser): Promise<void> {
-  const view = (name: string): string => {
-    const query = savedViews.find((one) => one.name === name)?.query ?? ''
-    return `workflows?query=${encodeURIComponent(query)}`
-  }
-  const take = async (name: string, path: string, settle?: (page: Page) => Promise<void>): Promise<void> => {
-    const page = await browser.open(path)
-    await settle?.(page)
-    await page.waitForTimeout(1500)
-    await page.screenshot({ path: join(projectRoot, 'docs', 'pictures', `${name}.png`) })
+export async function takePictures({ client }: Stage, scene: Scene, browser: Browser): Promise<void> {
+  const take = async (name: string, height: number, path: string): Promise<void> => {
+    const page = await browser.open(path, height + margin.y)
+    const clip = { ...margin, width: pictureWidth, height }
+    await page.screenshot({ path: join(projectRoot, 'docs', 'pictures', `${name}.png`), clip })
     process.stdout.write(`docs/pictures/${name}.png\n`)
   }
-  const archiveOf = async (volume: Volume): Promise<string> => {
-    const query = `WorkflowType = '${workflowTypes.archiveVolume}' AND name = '${volume.name}'`
-    for await (const { workflowId, runId } of stage.client.workflow.list({ query })) return pathOf(workflowId, runId)
-    throw new Error(`${volume.name} has no archive`)
+  const archiveOf = async (volume: Volume, status: string): Promise<string> => {
+    const query = `WorkflowType = '${workflowTypes.archiveVolume}' AND name = '${volume.name}' AND ExecutionStatus = '${status}'`
+    for await (const { workflowId, runId } of client.workflow.list({ query })) return pathOf(workflowId, runId)
+    throw new Error(`${volume.name} has no archive that is ${status}`)
   }
   const entityOf = async ({ id }: Volume): Promise<string> => {
-    const { workflowId, runId } = await stage.client.workflow.getHandle(volumeWorkflowId(id)).describe()
+    const { workflowId, runId } = await client.workflow.getHandle(volumeWorkflowId(id)).describe()
     return pathOf(workflowId, runId)
   }
 
+  // what fails is tried again after a minute: that comes first
   await browser.setColumns(volumeColumns)
-  await take('volumes', view('Volumes'))
-  await take('retrying-archive', `${await archiveOf(scene.returns)}/pending-activities`)
-  await take('running-archive', `${await archiveOf(scene.warehouse)}/timeline`)
-  await take('running-archive-details', `${await archiveOf(scene.warehouse)}/user-metadata`)
-  await take('running-archive-pending', `${await archiveOf(scene.warehouse)}/pending-activities`)
-  await take('failed-archive', `${await archiveOf(scene.invoices)}/timeline`)
-  await take('failed-archive-history', `${await archiveOf(scene.invoices)}/history`)
-  await take('damaged-archive', `${await archiveOf(scene.notes)}/user-metadata`)
-  await take('finished-archive', `${await archiveOf(scene.ledger)}/timeline`)
-  await take('finished-archive-history', `${await archiveOf(scene.ledger)}/history`)
-  await take('volume', `${await entityOf(scene.ledger)}/user-metadata`)
-  await take('volume-failing', `${await entityOf(scene.invoices)}/user-metadata`)
+  await take('volumes', 690, listOf('Volumes'))
+  await take('volume-failing', 860, `${await entityOf(scene.invoices)}/user-metadata`)
+  await take('retrying-activity', 760, `${await archiveOf(scene.returns, 'Running')}/pending-activities`)
+  const running = await archiveOf(scene.warehouse, 'Running')
+  await take('running-archive', 920, `${running}/user-metadata`)
+  await take('running-activity', 570, `${running}/pending-activities`)
+  const failed = await archiveOf(scene.invoices, 'Failed')
+  await take('failed-archive', 940, `${failed}/timeline`)
+  await take('failed-archive-details', 980, `${failed}/user-metadata`)
+  await take('damaged-archive-details', 920, `${await archiveOf(scene.notes, 'Failed')}/user-metadata`)
+  const finished = await archiveOf(scene.ledger, 'Completed')
+  await take('finished-archive', 1020, `${finished}/timeline`)
+  await take('finished-archive-history', 1100, `${finished}/history`)
+  await take('finished-archive-details', 920, `${finished}/user-metadata`)
+  await take('volume', 880, `${await entityOf(scene.ledger)}/user-metadata`)
   await browser.setColumns(archiveColumns)
-  await take('archives', view('Archives'))
+  await take('archives', 840, listOf('Archives'))
 }
 
-/** The UI decodes ids twice. */
+function listOf(view: string): string {
+  const query = savedViews.find(({ name }) => name === view)?.query
+  if (query === undefined) throw new Error(`there is no view ${view}`)
+  return `workflows?query=${encodeURIComponent(query)}`
+}
+
 function pathOf(workflowId: string, runId: string): string {
-  return `workflows/${encodeURIComponent(encodeURIComponent(workflowId))}/${runId}`
+  return `workflows/${encodeURIComponent(workflowId)}/${runId}`
 }

@@ -48,7 +48,7 @@ function useOf(consistency: Capture['consistency'], watchers: Capture['watchers'
 function partsOf({ target, copy, failure }: TargetOutcome, phase: ArchivePhase): string[] {
   const failed = copy?.state === 'damaged' ? 'damaged' : 'failed'
   const state = failure === null ? (copy?.state ?? waiting(phase)) : failed
-  const hash = copy?.rootHash ? [`Hash \`${copy.rootHash}\``] : []
+  const hash = copy?.rootHash ? [`Hash of the capture: \`${copy.rootHash}\``] : []
   const text = failure?.message ?? copy?.reason ?? null
   return [`**${target}: ${state}**`, ...(text === null ? [] : paragraphs(text)), ...hash]
 }
