@@ -2,9 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { chromium, type BrowserContext, type Page } from 'playwright-core'
-import { CodedError } from '../errors/coded-error.js'
-import { findCommand } from '../setup/command.js'
-import { installPackage } from '../setup/debian.js'
+import { findChromium } from '../setup/chromium.js'
 
 /** The columns that docs/temporal-ui.md advises for volumes, in their order. */
 export const volumeColumns = [
@@ -42,7 +40,7 @@ export interface Browser {
 }
 
 /**
- * Starts a headless Chromium: `chromium` on PATH, else Debian's package where it can be installed.
+ * Starts a headless Chromium with an empty profile.
  * @param options.ui the UI's address
  * @throws CodedError `CK-SETUP-CHROMIUM`
  */
@@ -119,16 +117,4 @@ export async function openBrowser(options: { ui: string; namespace: string }): P
 async function store(page: Page, settings: Record<string, unknown>): Promise<void> {
   const written = Object.entries(settings).map(([name, value]): [string, string] => [name, JSON.stringify(value)])
   await page.evaluate(`for (const [name, value] of ${JSON.stringify(written)}) localStorage.setItem(name, value)`)
-}
-
-async function findChromium(): Promise<string> {
-  const found = findCommand('chromium') ?? ((await installPackage('chromium')) ? findCommand('chromium') : null)
-  if (found !== null) return found
-  throw new CodedError(
-    'CK-SETUP-CHROMIUM',
-    'chromium is not on PATH, and cannot be installed (Debian and root are needed)',
-    {
-      cure: 'Install Chromium as `chromium`.',
-    },
-  )
 }
