@@ -8,6 +8,7 @@ import { asOwnBackup, backupIdOf, type OwnBackup } from './own-backups.js'
 import { restoreFailed, restoreInto, type RestoreEnd } from './restore-into.js'
 import { isRestoredFrom, markScratchAgain, removeScratch, scratchVolume } from './scratch-volume.js'
 import { hasCode, type Setting } from './setting.js'
+import { captureSnapshot } from './temporary-volume.js'
 import { forceReason } from './to-copy.js'
 import { waitForBackup } from './wait-for-backup.js'
 
@@ -40,7 +41,7 @@ export async function verifyCopy(
       const expected = { rootHash: truth.hash, sizeBytes: copy.sizeBytes }
       return compare(setting, own, context, { scratch, source, expected })
     }
-    hashed ??= await hashCapture(truth.source, truth.capture, context)
+    hashed ??= await hashCapture(setting, truth.source, truth.capture, context)
     return compare(setting, own, context, { scratch, source, expected: hashed })
   })
 }
@@ -66,10 +67,21 @@ function whatToCompareWith(
   }
 }
 
-async function hashCapture(source: Source, capture: Capture, context: CopyContext): Promise<HashedBytes> {
+async function hashCapture(
+  setting: Setting,
+  source: Source,
+  capture: Capture,
+  context: CopyContext,
+): Promise<HashedBytes> {
   const { volumeId, host, nameId } = capture.volume
-  const bytes = await source.open({ volumeId, host, nameId, snapshotId: capture.snapshotId })
-  return hashWithProgress(bytes, 'reading the capture', context)
+  try {
+    const bytes = await source.open({ volumeId, host, nameId, snapshotId: capture.snapshotId })
+    return await hashWithProgress(bytes, 'reading the capture', context)
+  } catch (error) {
+    // a source cannot tell a volume that was deleted with its snapshots from a wrong directory; Cinder can
+    if (hasCode(error, 'CK-SOURCE-IMAGE-MISSING')) await captureSnapshot(setting, capture, context)
+    throw error
+  }
 }
 
 interface Comparison {
