@@ -2,6 +2,7 @@ import { CodedError } from '../errors/coded-error.js'
 import type { Volume } from '../openstack/cinder.js'
 import { assess } from '../policy/assess.js'
 import type { Decision } from '../policy/policy.js'
+import { volumeFacts } from '../policy/volume-facts.js'
 import type { ArchivePlan, AssessRequest, TargetPlan, Verdict } from '../workflows/messages.js'
 import { controlQueue, moveQueue } from '../workflows/messages.js'
 import { archiveIdOf } from './archive-id.js'
@@ -14,9 +15,9 @@ export function assessVolume(deps: Deps) {
     const volume = await lookUp(deps, request.volumeId)
     if (volume === null) return gone(deps, request.volumeId)
     const projectName = await deps.projectName(volume.projectId)
-    const { id, name, projectId, type, sizeGib, status, metadata, migrationStatus } = volume
+    const { id, name, projectId } = volume
     const decision = assess({
-      volume: { id, name, projectId, projectName, type, sizeGib, status, metadata, migrationStatus },
+      volume: volumeFacts(volume, projectName),
       policies: deps.policies,
       installation: deps.installation,
       internalProjectId: deps.internalProjectId,

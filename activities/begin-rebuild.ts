@@ -3,19 +3,28 @@ import { archiveWorkflowPrefix, workflowTypes } from '../workflows/messages.js'
 import type { ArchiveMemo } from '../workflows/start-archive.js'
 import type { Deps } from './control-activities.js'
 
-/** The targets to ask, and the archives of the volume that run although its workflow forgot them. */
-export function beginRebuild({ targets, workflows }: Deps) {
-  return async ({ volumeId }: { volumeId: string }): Promise<{ targets: string[]; running: RunningArchive[] }> => {
-    const running: RunningArchive[] = []
+/**
+ * The targets to ask, the archives of the volume that run although its workflow forgot them, and those that somebody
+ * terminated: what they left, nobody removed when its workflow was terminated too.
+ */
+export function beginRebuild({ targets, workflows }: Pick<Deps, 'targets' | 'workflows'>) {
+  async function archives(volumeId: string, status: string): Promise<RunningArchive[]> {
     const query = [
       `WorkflowType = '${workflowTypes.archiveVolume}'`,
-      `ExecutionStatus = 'Running'`,
+      `ExecutionStatus ${status}`,
       `WorkflowId STARTS_WITH '${archiveWorkflowPrefix(volumeId)}'`,
     ].join(' AND ')
+    const found: RunningArchive[] = []
     for await (const { workflowId, memo } of workflows.list({ query })) {
-      const { archiveId, slot, events, targets: held, failures } = memo as unknown as ArchiveMemo
-      running.push({ archive: workflowId, archiveId, slot, events, targets: held, failures })
+      found.push({ ...(memo as unknown as ArchiveMemo), archive: workflowId })
     }
-    return { targets: [...targets.keys()], running }
+    return found
+  }
+  return async ({ volumeId }: { volumeId: string }) => {
+    const running = await archives(volumeId, `= 'Running'`)
+    const ended = await archives(volumeId, `IN ('Terminated', 'TimedOut')`)
+    // a reset leaves a terminated run behind, and goes on under the same id
+    const terminated = ended.filter(({ archive }) => running.every((one) => one.archive !== archive))
+    return { targets: [...targets.keys()], running, terminated }
   }
 }

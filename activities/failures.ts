@@ -39,7 +39,7 @@ export function toFailure(error: unknown, activity: string): unknown {
   const failure = ApplicationFailure.create({
     type: code,
     message: `${code}  ${message}${cure === undefined ? '' : `\n  ${cure}`}`,
-    nonRetryable: permanent.has(code) && !neverGivenUp.has(activity),
+    nonRetryable: code === 'CK-TARGET-UNKNOWN' || (permanent.has(code) && !neverGivenUp.has(activity)),
     // 0 would ask again without any pause, for ever
     ...(typeof retryAfterSeconds === 'number' && retryAfterSeconds > 0
       ? { nextRetryDelay: `${retryAfterSeconds} seconds` }

@@ -7,7 +7,8 @@ export function undoArchive(deps: Deps) {
   const remove = removeTemporaries(deps)
   const release = releaseCapture(deps)
   return async ({ volumeId, archiveId, targets }: { volumeId: string; archiveId: string; targets: string[] }) => {
-    for (const target of targets) await remove({ target, archiveId, volumeId })
+    // what was made for a target that is configured no more cannot be found by its rules
+    for (const target of targets) if (deps.targets.has(target)) await remove({ target, archiveId, volumeId })
     await release({ volumeId, archiveId, snapshotId: null })
   }
 }

@@ -59,7 +59,7 @@ export function cinderCalls(session: CloudSession): CinderCalls {
  * must never look like a deleted volume.
  */
 function goneError(error: CloudError, about: NonNullable<CinderRequest['about']>): CloudError | undefined {
-  if (error.status !== 404 || error.fault !== 'itemNotFound') return undefined
+  if (error.code !== 'CK-CLOUD-NOT-FOUND' || error.fault !== 'itemNotFound') return undefined
   const named = about.find(([, id]) => error.said?.includes(id))
   const ofPath = about.find(([, id]) => error.path.split('/').includes(id))
   const missing = named ?? ofPath

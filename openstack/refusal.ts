@@ -13,7 +13,7 @@ export function errorOfAnswer(answer: RawAnswer, redact: (text: string) => strin
   // before anything is cut, or half a secret would remain
   const said = readSaid(redact(answer.text))
   const retryAfterSeconds = readRetryAfter(answer.headers['retry-after'])
-  const { code, what } = judge(status, call.method, said.fault, retryAfterSeconds)
+  const { code, what } = judge(status, call.method, said, retryAfterSeconds)
   return new CloudError(code, what, {
     ...call,
     status,
@@ -26,7 +26,7 @@ export function errorOfAnswer(answer: RawAnswer, redact: (text: string) => strin
 function judge(
   status: number,
   method: string,
-  fault: string | null,
+  { fault, text }: Said,
   retryAfter: number | null,
 ): { code: CloudCode; what: string } {
   switch (status) {
@@ -35,6 +35,10 @@ function judge(
     case 403:
       return { code: 'CK-CLOUD-FORBIDDEN', what: 'not allowed' }
     case 404:
+      // Cinder's word for "no cinder-backup is up" (ServiceNotFound): nothing is told about the object itself
+      if (/^Service \S+ could not be found/.test(text ?? '')) {
+        return { code: 'CK-CLOUD-UNAVAILABLE', what: 'no service is up that could do it' }
+      }
       return { code: 'CK-CLOUD-NOT-FOUND', what: 'not found' }
     case 406:
       return { code: 'CK-CLOUD-MICROVERSION', what: 'the API version is not offered' }

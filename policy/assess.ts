@@ -81,7 +81,7 @@ function captureHindrance({ status }: VolumeFacts): { kind: 'wait' | 'none'; rea
   if (status === 'available' || status === 'in-use') return null
   if (status.startsWith('error')) {
     return {
-      kind: 'none',
+      kind: 'wait',
       reason: `Its status is ${status}: Cinder takes no snapshot of it until an administrator has mended it and reset its state.`,
     }
   }

@@ -1,7 +1,8 @@
 /**
  * The notifications that may ask for an archive: those after which a volume's content or attachment is another, or a
  * volume is new to us (facts: Cinder's legacy events, Nova's legacy and versioned ones). Start events are left out: what
- * they announce has not happened.
+ * they announce has not happened. So is `snapshot.create.end`: every archive makes a snapshot itself, and would ask for
+ * the next one.
  */
 export const triggerEvents = [
   'volume.create.end',
@@ -14,7 +15,6 @@ export const triggerEvents = [
   'volume.manage_existing.end',
   'volume.transfer.accept.end',
   'volume.reset_status.end',
-  'snapshot.create.end',
   'snapshot.revert.end',
   'instance.volume_attach.end',
   'instance.volume_detach.end',

@@ -2,6 +2,8 @@ import type { VolumeFacts } from './policy.js'
 
 /** The metadata key that everything we make in Cinder carries; its value is the installation that made it. */
 export const ownMark = 'ck:installation'
+/** The id of the volume that the marks are about: a restore writes them, with all metadata, onto another one. */
+const selfMark = 'ck:self'
 
 const uuid = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}'
 const ownName = new RegExp(`^ck-${uuid}(-|$)`, 'i')
@@ -14,13 +16,16 @@ const imageName = new RegExp(`^image-${uuid}$`, 'i')
  */
 export function neverSelected(volume: VolumeFacts, installation: string, internalProjectId?: string): string | null {
   const mark = volume.metadata[ownMark]
-  if (mark !== undefined) {
+  const isRestored = (volume.metadata[selfMark] ?? volume.id) !== volume.id
+  if (mark !== undefined && !isRestored) {
     return mark === installation
       ? 'It is a temporary volume of this installation.'
       : 'It is a temporary volume of another Cinderkeep installation.'
   }
-  // a second net: metadata can be lost, a name that holds an archive's id is not written by chance
-  if (ownName.test(volume.name)) return 'Its name is that of a temporary volume of Cinderkeep.'
+  // a second net: metadata can be lost, a name that holds an archive's id is not written by chance (but by Cinder's restore)
+  if (ownName.test(volume.name) && !(isRestored && volume.name.endsWith('-temp'))) {
+    return 'Its name is that of a temporary volume of Cinderkeep; rename it if you restored it by hand.'
+  }
   if (volume.name.startsWith('backup-vol-')) return "It is the temporary clone of one of Cinder's own backups."
   if (internalProjectId !== undefined && volume.projectId === internalProjectId) {
     return "It belongs to the cloud's internal project."

@@ -22,6 +22,9 @@ export async function runWorker(
     identity: `cinderkeep ${process.pid}`,
     // 1,000 idle entities stay within 300 MB (facts/temporal.md, section 6)
     maxCachedWorkflows: 100,
+    // a backup that Cinder makes is waited for by an act that only asks now and then; hundreds of them must not keep
+    // captures from being taken and released
+    maxConcurrentActivityTaskExecutions: 1000,
     shutdownGraceTime: `${drainSeconds} seconds`,
     shutdownForceTime: `${drainSeconds + 30} seconds`,
     interceptors: { activity: [() => ({ inbound: failureInterceptor(log) })] },

@@ -1,4 +1,5 @@
 import {
+  ActivityCancellationType,
   ApplicationFailure,
   CancellationScope,
   getExternalWorkflowHandle,
@@ -6,6 +7,7 @@ import {
   log,
   proxyActivities,
   setHandler,
+  sleep,
   workflowInfo,
 } from '@temporalio/workflow'
 import type { ControlActivities } from '../activities/control-activities.js'
@@ -16,19 +18,24 @@ import { archiveFailedType, laneFreedSignal, outcomeQuery } from './messages.js'
 import { moveActivities } from './move-activities.js'
 import { showArchive } from './show-archive.js'
 
-const capturing = proxyActivities<Pick<ControlActivities, 'takeCapture'>>({
-  startToCloseTimeout: '10 minutes',
-  scheduleToCloseTimeout: '30 minutes',
-  heartbeatTimeout: '30 seconds',
-  retry: { initialInterval: '2 seconds', backoffCoefficient: 2, maximumInterval: '1 minute' },
-})
-
 // what we made is removed, and what we found out is written down, however long it takes: no cap
-const finishing = proxyActivities<Pick<ControlActivities, 'releaseCapture' | 'removeTemporaries' | 'markCopy'>>({
+const finishing = proxyActivities<Pick<ControlActivities, 'removeTemporaries' | 'markCopy'>>({
   startToCloseTimeout: '30 minutes',
   heartbeatTimeout: '30 seconds',
   retry: { initialInterval: '2 seconds', backoffCoefficient: 2, maximumInterval: '5 minutes' },
 })
+
+const releasing = proxyActivities<Pick<ControlActivities, 'releaseCapture'>>({
+  startToCloseTimeout: '30 minutes',
+  heartbeatTimeout: '30 seconds',
+  // a clone that came late holds the snapshot: then temporaries are removed again
+  retry: { initialInterval: '2 seconds', backoffCoefficient: 2, maximumAttempts: 5 },
+})
+
+/** A request whose answer was lost may still be carried out this much later (proxies give up after a minute). */
+const unclearFor = '2 minutes'
+/** How long to wait before asking again for what cannot be removed yet. */
+const releasePause = '1 minute'
 
 /**
  * One recovery point: capture → write → verify on every target side by side → release. Every name it uses comes from
@@ -70,6 +77,13 @@ async function takeCapture(request: ArchiveRequest): Promise<Capture> {
   const summary = snapshot ? `snapshot ck-${archiveId} of ${named}` : `look at ${named}`
   const archive = workflowInfo().workflowId
   const maxAgeSeconds = pace.captureMaxAgeSeconds
+  const capturing = proxyActivities<Pick<ControlActivities, 'takeCapture'>>({
+    startToCloseTimeout: '10 minutes',
+    scheduleToCloseTimeout: '30 minutes',
+    heartbeatTimeout: `${pace.heartbeatSeconds} seconds`,
+    retry: { initialInterval: '2 seconds', backoffCoefficient: 2, maximumInterval: '1 minute' },
+    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+  })
   return capturing.takeCapture.executeWithOptions({ summary }, [
     { archiveId, archive, slot, group, volumeId: volume.id, consistency, maxAgeSeconds, snapshot },
   ])
@@ -95,12 +109,14 @@ async function beforeTooOld(
 
 async function copyToAll(request: ArchiveRequest, outcome: ArchiveOutcome, capture: Capture): Promise<void> {
   showArchive(request, outcome, 'writing')
-  await Promise.all(
+  const all = await Promise.allSettled(
     request.targets.map(async (plan, i) => {
       const mine = outcome.targets[i]
       if (mine !== undefined) await copyTo(request, outcome, plan, mine, capture)
     }),
   )
+  // nothing is cleaned up before every writer has stopped
+  for (const one of all) if (one.status === 'rejected') throw one.reason
 }
 
 /** One target's failure is its own: the others go on. */
@@ -124,8 +140,16 @@ async function copyTo(
   } catch (error) {
     if (isCancellation(error)) throw error
     mine.failure = failureOf(error)
+    if (mine.copy === null) await giveUp(request, plan)
+    else mine.copy = { ...mine.copy, reason: mine.failure.message }
   }
   showArchive(request, outcome, 'verifying')
+}
+
+/** A target that could not be written to need not wait for the others: its next archive may begin. */
+async function giveUp(request: ArchiveRequest, { target }: TargetPlan): Promise<void> {
+  await removeTemporaries(request, target)
+  await freeLane(request, target)
 }
 
 async function writeCopy({ volume, pace }: ArchiveRequest, plan: TargetPlan, capture: Capture): Promise<Copy> {
@@ -162,20 +186,46 @@ async function freeLane({ entity }: ArchiveRequest, target: string): Promise<voi
   }
 }
 
-/** Removes what the archive made beside finished copies; clones go first, since the snapshot cannot go before them. */
+/**
+ * Removes what the archive made beside finished copies, and returns when it is gone. A snapshot cannot go before its
+ * clones, and one that was asked for without an answer may appear later.
+ */
 async function release(request: ArchiveRequest, outcome: ArchiveOutcome): Promise<void> {
-  const { archiveId, volume } = request
   showArchive(request, outcome, 'releasing')
-  await Promise.all(
-    request.targets.map(({ target }) =>
-      finishing.removeTemporaries.executeWithOptions({ summary: `remove temporaries on ${target}` }, [
-        { target, archiveId, volumeId: volume.id },
-      ]),
-    ),
-  )
-  await finishing.releaseCapture.executeWithOptions({ summary: `remove snapshot ck-${archiveId}` }, [
-    { archiveId, volumeId: volume.id, snapshotId: outcome.capture?.snapshotId ?? null },
-  ])
+  if (outcome.capture === null && mayAppearLater(outcome)) await sleep(unclearFor)
+  for (;;) {
+    await Promise.all(request.targets.map(async ({ target }) => removeTemporaries(request, target)))
+    try {
+      await releaseCapture(request, outcome)
+      return
+    } catch (error) {
+      log.warn('the capture cannot be released yet', { reason: failureOf(error).message })
+      await sleep(releasePause)
+    }
+  }
+}
+
+/** Whether a snapshot may have been asked for without our knowing what became of it. */
+function mayAppearLater({ targets }: ArchiveOutcome): boolean {
+  const unclear = ['CK-CANCELLED', 'CK-TIMED-OUT', 'CK-CLOUD-ANSWER-LOST']
+  return targets.some(({ failure }) => failure !== null && unclear.includes(failure.code))
+}
+
+async function removeTemporaries({ archiveId, volume }: ArchiveRequest, target: string): Promise<void> {
+  const summary = `remove temporaries on ${target}`
+  try {
+    await finishing.removeTemporaries.executeWithOptions({ summary }, [{ target, archiveId, volumeId: volume.id }])
+  } catch (error) {
+    // a target that was taken out of the configuration meanwhile has nobody to ask; its capture is released all the same
+    if (failureOf(error).code !== 'CK-TARGET-UNKNOWN') throw error
+    log.warn('temporaries may be left of a target that is configured no more', { target })
+  }
+}
+
+async function releaseCapture({ archiveId, volume }: ArchiveRequest, { capture }: ArchiveOutcome): Promise<void> {
+  const summary = `remove snapshot ck-${archiveId}`
+  const snapshotId = capture?.snapshotId ?? null
+  await releasing.releaseCapture.executeWithOptions({ summary }, [{ archiveId, volumeId: volume.id, snapshotId }])
 }
 
 function conclude(request: ArchiveRequest, outcome: ArchiveOutcome): ArchiveOutcome {

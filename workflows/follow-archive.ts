@@ -1,4 +1,4 @@
-import { proxyActivities } from '@temporalio/workflow'
+import { proxyActivities, sleep } from '@temporalio/workflow'
 import type { ControlActivities } from '../activities/control-activities.js'
 import type { ArchiveOutcome, RunningArchive } from './messages.js'
 import type { ArchiveHandle } from './start-archive.js'
@@ -42,8 +42,17 @@ export async function followArchive(
   if (end.status === 'completed' || end.status === 'failed') {
     return { outcome: end.outcome, failure: end.failure, retry: true }
   }
-  await cleaning.undoArchive.executeWithOptions({ summary: `what ${archive.archive} left` }, [
-    { volumeId, archiveId: archive.archiveId, targets: archive.targets },
-  ])
+  await undoArchive(volumeId, archive)
   return { outcome: end.outcome, failure: end.failure, retry: end.status === 'terminated' }
+}
+
+/**
+ * Removes by name what an archive left that could not clean up itself. Its acts learn of its end by their heartbeats:
+ * until then they may still be making something.
+ */
+export async function undoArchive(volumeId: string, archive: RunningArchive): Promise<void> {
+  const { archiveId, targets, heartbeatSeconds } = archive
+  await sleep((heartbeatSeconds + 10) * 1000)
+  const summary = `what ${archive.archive} left`
+  await cleaning.undoArchive.executeWithOptions({ summary }, [{ volumeId, archiveId, targets }])
 }

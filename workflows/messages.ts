@@ -77,10 +77,14 @@ export interface RunningArchive {
   archive: string
   archiveId: string
   slot: string
+  /** Which archive of the slot it is, from 1: the end of its id. */
+  attempt: number
   events: string[]
   targets: string[]
   /** How many tries for this slot failed before it. */
   failures: number
+  /** After this time without a sign of life an attempt of its acts has noticed that it was given up. */
+  heartbeatSeconds: number
 }
 
 /** One more archive that a target should get: its lane was busy, or the last try failed. */
@@ -114,6 +118,8 @@ export interface VolumeState {
   policy: string | null
   /** Newest first; at most 128 KiB of them. */
   points: RecoveryPoint[]
+  /** Older points exist that only the targets know. */
+  trimmed: boolean
   /** The last message ids, newest last. */
   seen: string[]
   burst: Burst | null

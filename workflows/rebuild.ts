@@ -1,7 +1,8 @@
 import { proxyActivities } from '@temporalio/workflow'
 import type { ControlActivities } from '../activities/control-activities.js'
 import type { RunningArchive, VolumeState } from './messages.js'
-import { putCopy, trimPoints } from './volume-state.js'
+import { failureOf } from './failure-of.js'
+import { replaceCopies } from './volume-state.js'
 
 const activities = proxyActivities<Pick<ControlActivities, 'beginRebuild' | 'listCopies'>>({
   startToCloseTimeout: '10 minutes',
@@ -9,17 +10,24 @@ const activities = proxyActivities<Pick<ControlActivities, 'beginRebuild' | 'lis
   retry: { initialInterval: '2 seconds', backoffCoefficient: 2, maximumInterval: '1 minute' },
 })
 
-/** The names of all targets, and the archives of this volume that run although nobody remembers them. */
-export async function beginRebuild(volumeId: string): Promise<{ targets: string[]; running: RunningArchive[] }> {
+/**
+ * The names of all targets, the archives of this volume that run although nobody remembers them, and those that were
+ * terminated and so could not clean up.
+ */
+export async function beginRebuild(
+  volumeId: string,
+): Promise<{ targets: string[]; running: RunningArchive[]; terminated: RunningArchive[] }> {
   return activities.beginRebuild.executeWithOptions({ summary: `what is known of ${volumeId}` }, [{ volumeId }])
 }
 
-/** Reads a target's copies of the volume; asked again until it answers. */
+/** Reads a target's copies of the volume; asked again until it answers, or is configured no more. */
 export async function rebuildTarget(volumeId: string, target: string, state: VolumeState): Promise<void> {
-  const copies = await activities.listCopies.executeWithOptions({ summary: `copies of ${volumeId} on ${target}` }, [
-    { volumeId, target },
-  ])
-  for (const copy of copies) putCopy(state, copy)
-  trimPoints(state)
+  try {
+    const summary = `copies of ${volumeId} on ${target}`
+    replaceCopies(state, target, await activities.listCopies.executeWithOptions({ summary }, [{ volumeId, target }]))
+  } catch (error) {
+    // nothing can be written to it either
+    if (failureOf(error).code !== 'CK-TARGET-UNKNOWN') throw error
+  }
   state.rebuilding = (state.rebuilding ?? []).filter((one) => one !== target)
 }

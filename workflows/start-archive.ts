@@ -20,7 +20,6 @@ export async function startArchive(
   verdict: Pick<Verdict, 'policy' | 'policyHash'>,
   plan: ArchivePlan,
   archive: RunningArchive,
-  attempt: number,
 ): Promise<ArchiveHandle | null> {
   const request: ArchiveRequest = {
     ...plan,
@@ -28,7 +27,7 @@ export async function startArchive(
     policy: verdict.policy,
     policyHash: verdict.policyHash,
     slot: archive.slot,
-    attempt,
+    attempt: archive.attempt,
     capture: null,
     group: null,
     entity: volumeWorkflowId(volume.id),

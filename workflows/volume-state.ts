@@ -2,6 +2,7 @@
 import type { Copy } from '../targets/target.js'
 import type {
   ArchiveOutcome,
+  Burst,
   Hint,
   Protection,
   RecoveryPoint,
@@ -19,6 +20,8 @@ const seenLimit = 256
 const pointsLimitBytes = 128 * 1024
 /** Failed archives are tried again after these many minutes; the last one repeats. */
 const backoffMinutes = [1, 5, 15, 60, 360]
+/** How often a slot is archived again because its copy came out damaged. */
+const damagedTries = 3
 
 export function freshState(): VolumeState {
   return {
@@ -26,6 +29,7 @@ export function freshState(): VolumeState {
     project: null,
     policy: null,
     points: [],
+    trimmed: false,
     seen: [],
     burst: null,
     running: {},
@@ -42,7 +46,7 @@ export function freshState(): VolumeState {
 
 /** What survives an operator's Cancel: everything but the points, which are read again from the targets. */
 export function forgetPoints(state: VolumeState): VolumeState {
-  return { ...state, points: [], rebuilding: null }
+  return { ...state, points: [], trimmed: false, rebuilding: null }
 }
 
 /** Hints that arrive before the capture join the burst that waits for it; the first names the slot. */
@@ -52,7 +56,24 @@ export function addHints(state: VolumeState, hints: Hint[], now: number): void {
     state.seen = [...state.seen, hint.messageId].slice(-seenLimit)
     state.burst ??= { slot: eventSlot(hint), events: [], firstAt: now, dueAt: now, failures: 0 }
     if (!state.burst.events.includes(hint.event)) state.burst.events.push(hint.event)
+    // whatever made looking fail may have ended with this event
+    if (state.burst.failures > 0) state.burst.dueAt = Math.min(state.burst.dueAt, now)
   }
+}
+
+/** Takes the burst to be looked at: hints that come meanwhile open another one. */
+export function takeBurst(state: VolumeState): Burst | null {
+  const { burst } = state
+  state.burst = null
+  return burst
+}
+
+/** It is to be looked at again: what came meanwhile joins it. */
+export function putBurstBack(state: VolumeState, burst: Burst, dueAt: number): void {
+  const came = state.burst?.events ?? []
+  const due = state.burst === null ? dueAt : Math.min(dueAt, state.burst.dueAt)
+  const waits = burst.failures > 0 ? due : dueAt
+  state.burst = { ...burst, events: [...new Set([...burst.events, ...came])], dueAt: waits }
 }
 
 /** Targets whose lane is held, or that have not yet said what they hold: nothing may be written to them. */
@@ -101,7 +122,7 @@ export function backoffMs(failures: number): number {
 
 export function holdLanes(state: VolumeState, archive: RunningArchive): void {
   state.archives.push(archive)
-  state.tries[archive.slot] = nextTry(state, archive.slot)
+  state.tries[archive.slot] = Math.max(archive.attempt, state.tries[archive.slot] ?? 0)
   for (const target of archive.targets) {
     state.running[target] = archive.archive
     dropWant(state, target)
@@ -135,9 +156,10 @@ export function endArchive(
   trimPoints(state)
   if (options.retry) {
     for (const target of ended.targets) {
-      const reason = failureOf(outcomes.find((one) => one.target === target)) ?? options.failure
-      if (reason === null || state.wants[target] !== undefined) continue
+      const its = outcomes.find((one) => one.target === target)
+      const reason = its?.failure?.message ?? options.failure
       const failures = ended.failures + 1
+      if (reason === null || state.wants[target] !== undefined || isPointless(its, failures)) continue
       state.wants[target] = {
         ...{ slot: ended.slot, events: ended.events, reason, failures },
         at: options.now + backoffMs(failures),
@@ -153,18 +175,37 @@ function forgetTries(state: VolumeState): void {
   state.tries = Object.fromEntries(Object.entries(state.tries).filter(([slot]) => slots.has(slot)))
 }
 
-function failureOf(outcome: TargetOutcome | undefined): string | null {
-  return outcome?.failure?.message ?? null
+/**
+ * Writing again cannot help a copy that is whole but could not be read back, and copies that come out damaged again and
+ * again would only fill the target: they are told, and the next event tries anew.
+ */
+function isPointless(outcome: TargetOutcome | undefined, failures: number): boolean {
+  if (outcome?.copy === null || outcome === undefined) return false
+  return outcome.copy.state !== 'damaged' || failures > damagedTries
 }
 
-/** Files a copy under its point, newest point first; a newer word about the same copy replaces the older one. */
+/** What a target says it holds, in place of what was known of it. */
+export function replaceCopies(state: VolumeState, target: string, copies: Copy[]): void {
+  for (const point of state.points) point.copies = point.copies.filter((copy) => copy.target !== target)
+  for (const copy of copies) putCopy(state, copy)
+  state.points = state.points.filter((point) => point.copies.length > 0)
+  trimPoints(state)
+}
+
+/**
+ * Files a copy under its point, newest point first; a newer word about the same copy replaces the older one. An archive
+ * that was reset made another capture, and so another point. Of two copies on one target the verified one counts.
+ */
 export function putCopy(state: VolumeState, copy: Copy): void {
-  const point = state.points.find(({ archiveId }) => archiveId === copy.archiveId)
+  const point = state.points.find((one) => one.point === copy.point)
   if (point === undefined) {
     state.points.push(pointOf(copy))
     state.points.sort((a, b) => b.capturedAt.localeCompare(a.capturedAt))
     return
   }
+  const known = point.copies.find(({ target }) => target === copy.target)
+  const isAnother = known !== undefined && JSON.stringify(known.ref) !== JSON.stringify(copy.ref)
+  if (isAnother && known.state === 'verified') return
   point.rootHash ??= copy.rootHash
   point.copies = [...point.copies.filter(({ target }) => target !== copy.target), copy]
 }
@@ -185,6 +226,7 @@ export function trimPoints(state: VolumeState): void {
     const point = state.points[i]
     if (point === undefined || isLastVerifiedSomewhere(state.points, point)) continue
     state.points.splice(i, 1)
+    state.trimmed = true
     size -= JSON.stringify(point).length + 1
   }
 }
@@ -205,7 +247,10 @@ export function lastVerified(points: RecoveryPoint[]): RecoveryPoint | null {
 export function protectionOf(state: VolumeState): Protection | null {
   if (state.rebuilding === null || state.rebuilding.length > 0) return 'rebuilding'
   if (state.sourceGone) return 'source-gone'
-  const failing = Object.values(state.wants).some(({ failures }) => failures > 0) || (state.burst?.failures ?? 0) > 0
+  const failing =
+    [...Object.values(state.wants), ...state.archives].some(({ failures }) => failures > 0) ||
+    (state.burst?.failures ?? 0) > 0 ||
+    state.points[0]?.copies.some((copy) => copy.state === 'damaged' || copy.state === 'suspect')
   if (failing) return 'failing'
   return lastVerified(state.points) === null ? null : 'protected'
 }

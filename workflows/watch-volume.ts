@@ -8,7 +8,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow'
 import { assess } from './assess.js'
-import { followArchive } from './follow-archive.js'
+import { followArchive, undoArchive } from './follow-archive.js'
 import type { AssessRequest, RunningArchive, Verdict, VolumeState } from './messages.js'
 import {
   archiveNowUpdate,
@@ -37,8 +37,10 @@ import {
   isFinished,
   nextAlarm,
   nextTry,
+  putBurstBack,
   ripeWants,
   statusOf,
+  takeBurst,
   wantLater,
 } from './volume-state.js'
 
@@ -104,6 +106,7 @@ export async function watchVolume(carried?: VolumeState): Promise<void> {
       for (const archive of found.running) {
         if (!state.archives.some((known) => known.archive === archive.archive)) holdLanes(state, archive)
       }
+      for (const archive of found.terminated) inBackground(undoArchive(volumeId, archive))
     }
     for (const target of state.rebuilding) inBackground(rebuildTarget(volumeId, target, state))
     await condition(() => state.rebuilding?.length === 0, rebuildGrace)
@@ -134,22 +137,24 @@ export async function watchVolume(carried?: VolumeState): Promise<void> {
   async function decide(): Promise<void> {
     const asked = askedAndFree()
     if (asked !== undefined) return decideAsked(asked)
-    if (state.burst !== null && state.burst.dueAt <= Date.now()) return decideBurst(state.burst)
+    if (state.burst !== null && state.burst.dueAt <= Date.now()) return decideBurst()
     const ripe = ripeWants(state, Date.now())
     if (ripe !== null) await decideWant(ripe)
   }
 
-  async function decideBurst(burst: NonNullable<VolumeState['burst']>): Promise<void> {
+  async function decideBurst(): Promise<void> {
+    const burst = takeBurst(state)
+    if (burst === null) return
     const { slot, events } = burst
     const verdict = await assess(state, request(slot, { events }))
     const settledAt = burst.firstAt + (verdict?.settleSeconds ?? 0) * 1000
     if (verdict === null || verdict.kind === 'wait') {
       burst.failures += 1
-      burst.dueAt = Date.now() + backoffMs(burst.failures)
+      putBurstBack(state, burst, Date.now() + backoffMs(burst.failures))
     } else if (verdict.plan !== null && Date.now() < settledAt) {
-      burst.dueAt = settledAt
+      burst.failures = 0
+      putBurstBack(state, burst, settledAt)
     } else {
-      state.burst = null
       const busy = verdict.plan?.targets.filter(({ target }) => isBlocked(state, target)) ?? []
       const reason = 'its lane was busy when an event asked for an archive'
       wantLater(
@@ -196,12 +201,14 @@ export async function watchVolume(carried?: VolumeState): Promise<void> {
     const attempt = nextTry(state, why.slot)
     const archive: RunningArchive = {
       ...why,
+      attempt,
+      heartbeatSeconds: plan.pace.heartbeatSeconds,
       archive: archiveWorkflowId(volumeId, why.slot, attempt),
       archiveId: plan.archiveId,
       targets: targets.map(({ target }) => target),
     }
     holdLanes(state, archive)
-    const handle = await startArchive(volume, { policy, policyHash }, { ...plan, targets }, archive, attempt)
+    const handle = await startArchive(volume, { policy, policyHash }, { ...plan, targets }, archive)
     inBackground(follow(archive, handle))
   }
 
@@ -209,7 +216,11 @@ export async function watchVolume(carried?: VolumeState): Promise<void> {
     const { outcome, failure, retry } = await followArchive(volumeId, archive, handle)
     // a person sees that it failed, and asks again
     const again = retry && !archive.slot.startsWith('manual:')
+    // what it did achieve nobody told: the targets know
+    if (outcome === null) state.rebuilding = [...new Set([...(state.rebuilding ?? []), ...archive.targets])]
     endArchive(state, archive, outcome, { now: Date.now(), retry: again, failure })
+    if (outcome === null)
+      await Promise.all(archive.targets.map(async (target) => rebuildTarget(volumeId, target, state)))
     endedArchives += 1
   }
 }

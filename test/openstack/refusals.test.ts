@@ -17,6 +17,7 @@ describe('an answer that is no success', () => {
     [400, { badRequest: { message: 'Invalid volume: status must be available' } }, 'CK-CLOUD-BAD-REQUEST'],
     [403, { forbidden: { message: "Policy doesn't allow it" } }, 'CK-CLOUD-FORBIDDEN'],
     [404, { itemNotFound: { message: 'nothing of that name' } }, 'CK-CLOUD-NOT-FOUND'],
+    [404, { itemNotFound: { message: 'Service cinder-backup could not be found.' } }, 'CK-CLOUD-UNAVAILABLE'],
     [405, {}, 'CK-CLOUD-BAD-REQUEST'],
     [406, { computeFault: { message: 'Version 3.99 is not supported' } }, 'CK-CLOUD-MICROVERSION'],
     [409, { conflictingRequest: { message: 'in use by Nova' } }, 'CK-CLOUD-CONFLICT'],

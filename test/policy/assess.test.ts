@@ -63,11 +63,11 @@ describe('assess', () => {
     expect(decide({ targets: ['c'], manual: true }).copies).toEqual([{ target: 'c', force: false }])
   })
 
-  it('waits for a status in which Cinder takes snapshots, and gives up on errors', () => {
+  it('waits for a status in which Cinder takes snapshots, also for an administrator to mend it', () => {
     const kinds = ['in-use', 'creating', 'backing-up', 'reserved', 'error', 'error_restoring', 'deleting'].map(
       (status) => decide({ volume: volumeFacts({ status }) }).kind,
     )
-    expect(kinds).toEqual(['archive', 'wait', 'wait', 'wait', 'none', 'none', 'none'])
+    expect(kinds).toEqual(['archive', 'wait', 'wait', 'wait', 'wait', 'wait', 'none'])
   })
 
   describe('a copy with force', () => {

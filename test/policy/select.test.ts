@@ -71,6 +71,27 @@ describe('select', () => {
     }
   })
 
+  it('protects a volume onto which Cinder restored a copy of ours, marks and all', () => {
+    const temporary = '0b3f4c1e-7a53-4f0e-9a1c-3a9d0a7d1c11'
+    const restored = {
+      name: `ck-${temporary}-cinder-temp`,
+      metadata: { 'ck:installation': installation, 'ck:self': temporary },
+    }
+    fc.assert(
+      fc.property(anyVolume, (volume) => {
+        const mine = select(
+          { ...volume, migrationStatus: null, ...restored, projectId: 'p' },
+          [policy('all')],
+          installation,
+        )
+        expect(mine.policy?.name).toBe('all')
+        const itself = select({ ...volume, ...restored, id: temporary }, [policy('all')], installation)
+        expect(itself.policy).toBeNull()
+      }),
+      { numRuns: 20 },
+    )
+  })
+
   it("protects a tenant's own volume before, while and after it is migrated", () => {
     for (const migrationStatus of [null, 'starting', 'migrating', 'completing', 'success', 'error', 'none']) {
       expect(select(volumeFacts({ migrationStatus }), [policy('all')], installation).policy?.name).toBe('all')

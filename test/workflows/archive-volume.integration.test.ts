@@ -118,7 +118,8 @@ it('stops its writers before it cleans up, when it is cancelled', async () => {
       heartbeat(activityInfo().attempt)
       await sleep(100)
     }
-    await sleep(500)
+    // one takes longer to stop than the other
+    await sleep(target === 'one' ? 100 : 2000)
     stopped.push(`${target} ${rig.named('removeTemporaries').length}`)
     signal.throwIfAborted()
     return copyOf(target, capture)

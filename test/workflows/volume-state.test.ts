@@ -11,15 +11,19 @@ import {
   nextAlarm,
   nextTry,
   protectionOf,
+  putBurstBack,
   putCopy,
+  replaceCopies,
   ripeWants,
+  takeBurst,
   trimPoints,
   wantLater,
 } from '../../workflows/volume-state.js'
 
 const known = (): VolumeState => ({ ...freshState(), rebuilding: [], policy: 'all' })
 const archive = (targets: string[], slot = 's'): RunningArchive => ({
-  ...{ archive: `archive/v/${slot}/1`, archiveId: 'a', slot, events: ['volume.create.end'], targets, failures: 0 },
+  ...{ archive: `archive/v/${slot}/1`, archiveId: 'a', slot, attempt: 1, events: ['volume.create.end'], targets },
+  ...{ failures: 0, heartbeatSeconds: 5 },
 })
 function copy(target: string, i: number, state: Copy['state'] = 'verified', padding = ''): Copy {
   const capturedAt = new Date(Date.UTC(2026, 0, 1) + i * 3_600_000).toISOString()
@@ -96,7 +100,84 @@ describe('failed archives', () => {
   })
 })
 
+describe('copies that did not come out well', () => {
+  const ended = (copyState: Copy['state'], failures: number) => {
+    const state = known()
+    const its = { ...archive(['a']), failures }
+    holdLanes(state, its)
+    const outcome = { archive: its.archive, archiveId: 'a1', slot: 's', capture: null }
+    const failure = { code: 'CK-X', message: 'why' }
+    endArchive(
+      state,
+      its,
+      { ...outcome, targets: [{ target: 'a', copy: copy('a', 1, copyState), failure }] },
+      { now: 0, retry: true, failure: null },
+    )
+    return state
+  }
+
+  it('are not written again when they are whole and only could not be read back', () => {
+    expect(ended('unverified', 0).wants).toEqual({})
+  })
+
+  it('are written again a few times when they are damaged, and the volume is failing until one is good', () => {
+    expect(ended('damaged', 0).wants).toHaveProperty('a')
+    const last = ended('damaged', 3)
+    expect(last.wants).toEqual({})
+    expect(protectionOf(last)).toBe('failing')
+    putCopy(last, copy('a', 2))
+    expect(protectionOf(last)).toBe('protected')
+  })
+})
+
+describe('a burst that is looked at', () => {
+  const hint = (messageId: string, event = 'volume.create.end') => ({ messageId, event })
+
+  it('loses no hint that comes meanwhile, and keeps its name when it is put back', () => {
+    const state = known()
+    addHints(state, [hint('a', 'volume.update.end')], 0)
+    const burst = takeBurst(state)
+    addHints(state, [hint('b')], 5)
+    expect(state.burst?.slot).toBe('event:volume.create.end:b')
+    if (burst === null) throw new Error('there was a burst')
+    putBurstBack(state, burst, 1000)
+    expect(state.burst).toMatchObject({ slot: 'event:volume.update.end:a', firstAt: 0, dueAt: 1000 })
+    expect(state.burst?.events).toEqual(['volume.update.end', 'volume.create.end'])
+  })
+
+  it('is looked at at once when something new happens, after it could not be assessed', () => {
+    const state = known()
+    addHints(state, [hint('a')], 0)
+    const burst = takeBurst(state)
+    if (burst === null) throw new Error('there was a burst')
+    putBurstBack(state, { ...burst, failures: 4 }, 10_000_000)
+    addHints(state, [hint('b', 'volume.detach.end')], 500)
+    expect(state.burst?.dueAt).toBe(500)
+  })
+})
+
 describe('points', () => {
+  it('are two when an archive was reset and captured again, and a verified copy outlives its twin', () => {
+    const state = known()
+    putCopy(state, copy('a', 1))
+    putCopy(state, { ...copy('a', 1, 'damaged'), point: 'another', snapshotId: 'y', ref: { backupId: '2' } })
+    expect(state.points).toHaveLength(2)
+    putCopy(state, { ...copy('a', 1, 'damaged'), ref: { backupId: '3' } })
+    expect(state.points.flatMap(({ copies }) => copies.map((one) => one.state)).sort()).toEqual(['damaged', 'verified'])
+  })
+
+  it('forget what a target does not hold any more', () => {
+    const state = known()
+    putCopy(state, copy('a', 1, 'writing'))
+    putCopy(state, copy('b', 1))
+    putCopy(state, copy('a', 2))
+    replaceCopies(state, 'a', [copy('a', 3)])
+    expect(state.points.map(({ archiveId, copies }) => [archiveId, ...copies.map(({ target }) => target)])).toEqual([
+      ['a3', 'a'],
+      ['a1', 'b'],
+    ])
+  })
+
   it('replace what was known of the same copy, newest point first', () => {
     const state = known()
     putCopy(state, copy('a', 1, 'writing'))
@@ -115,6 +196,7 @@ describe('points', () => {
     putCopy(state, copy('tape', 0))
     for (let i = 1; i < 400; i++) putCopy(state, copy('a', i, i < 390 ? 'verified' : 'damaged', 'x'.repeat(300)))
     trimPoints(state)
+    expect(state.trimmed).toBe(true)
     expect(JSON.stringify(state.points).length).toBeLessThanOrEqual(128 * 1024)
     const kept = state.points.map(({ archiveId }) => archiveId)
     expect(kept).toContain('a0')

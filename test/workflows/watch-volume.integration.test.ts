@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { cancellationSignal, heartbeat } from '@temporalio/activity'
 import { ApplicationFailure } from '@temporalio/common'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { pointsQuery, statusQuery } from '../../workflows/messages.js'
-import { eventually, gate, workflowRig, type WorkflowRig } from '../helpers/workflow-rig.js'
+import { copyOf, eventually, gate, workflowRig, type WorkflowRig } from '../helpers/workflow-rig.js'
 
 let rig: WorkflowRig
 const status = () => rig.entity.query(statusQuery)
@@ -58,6 +60,26 @@ describe('hints', () => {
     await eventually('two points', async () => (await points()).length === 2)
     await settled()
     expect(archives()).toBe(2)
+  })
+})
+
+describe('a Cinder that answers slowly', () => {
+  it('loses no hint that comes while the volume is looked at', async () => {
+    rig = await workflowRig()
+    const looking = gate()
+    const { assess } = rig.acts
+    rig.acts.assess = async (request) => {
+      if (request.events.includes('volume.update.end')) await looking.opened
+      return assess(request)
+    }
+    await rig.hint('volume.update.end')
+    await eventually('it is looked at', () => rig.named('assess').length === 1)
+    // longer than a workflow task can be kept alive without a word: then the signal comes in between
+    const other = rig.hint('volume.create.end')
+    await other
+    await eventually('the other hint has arrived', async () => (await status()).seen.length === 2)
+    looking.open()
+    await eventually('its archive', async () => (await points()).length === 1)
   })
 })
 
@@ -223,6 +245,61 @@ describe('archives that end badly', () => {
     expect(rig.named('undoArchive')[0]?.request).toEqual({ volumeId: rig.volumeId, archiveId, targets: ['cinder'] })
     await eventually('another is wanted', async () => 'cinder' in (await status()).wants)
     writing.open()
+  })
+
+  it('removes what a terminated archive left even when it was terminated together with it', async () => {
+    rig.acts.writeCopy = async () => {
+      throw ApplicationFailure.create({ message: 'not yet' })
+    }
+    await rig.hint('volume.create.end')
+    const { archive, archiveId } = await eventually('it runs', async () => (await status()).archives[0] ?? false)
+    await eventually('it writes', () => rig.named('writeCopy').length > 0)
+    await rig.entity.terminate('everything at once')
+    await rig.temporal.client.workflow.getHandle(archive).terminate('everything at once')
+    await eventually('the list of workflows shows it', async () => {
+      const query = `WorkflowId = '${archive}' AND ExecutionStatus = 'Terminated'`
+      for await (const one of rig.temporal.client.workflow.list({ query })) return one.workflowId === archive
+      return false
+    })
+    await rig.hint('volume.update.end')
+    await eventually('it is undone', () => rig.named('undoArchive').length === 1)
+    expect(rig.named('undoArchive')[0]?.request['archiveId']).toBe(archiveId)
+  })
+
+  it('asks the targets what a cancelled archive did achieve, and does not begin it again', async () => {
+    await rig.close()
+    rig = await workflowRig({ targets: ['one', 'two'] })
+    rig.acts.writeCopy = async ({ target, capture }) => {
+      if (target === 'one') return copyOf(target, capture)
+      const signal = cancellationSignal()
+      while (!signal.aborted) {
+        heartbeat()
+        await sleep(100)
+      }
+      throw signal.reason
+    }
+    await rig.hint('volume.create.end')
+    const { archive } = await eventually('it runs', async () => (await status()).archives[0] ?? false)
+    await eventually('one copy is marked', () => rig.stored.get('one')?.length === 1)
+    await rig.temporal.client.workflow.getHandle(archive).cancel()
+    await eventually('the copy is known', async () => (await points()).length === 1)
+    expect((await points())[0]?.copies).toMatchObject([{ target: 'one', state: 'verified' }])
+    expect((await status()).wants).toEqual({})
+  })
+
+  it('archives no second time what was written but could not be read back', async () => {
+    rig.acts.verifyCopy = async () => {
+      throw ApplicationFailure.create({
+        type: 'CK-CLOUD-QUOTA',
+        message: 'no room for a scratch volume',
+        nonRetryable: true,
+      })
+    }
+    await rig.hint('volume.create.end')
+    await eventually('the copy is known', async () => (await points()).length === 1)
+    await settled()
+    expect((await points())[0]?.copies).toMatchObject([{ state: 'unverified', reason: 'no room for a scratch volume' }])
+    expect((await status()).wants).toEqual({})
   })
 
   it('goes on following an archive that was reset, and undoes nothing under its feet', async () => {
