@@ -5,7 +5,8 @@ import { openTargets } from '../../targets/open-targets.js'
 import { targetsOptions } from '../../targets/options.js'
 import type { Capture, Target } from '../../targets/target.js'
 import type { TargetBench } from './contract.js'
-import { fakeCinder, type Content, type FakeCinder } from './fake-cinder.js'
+import { fakeCinder, type FakeCinder } from './fake-cinder.js'
+import type { Content } from './fake-world.js'
 
 export const installation = '7c9e6679-7425-40de-944b-e07fc1f90ae7'
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { Capture, Copy, Verification } from '../../targets/target.js'
 import { contextFor } from './contract.js'
 import { content, fakeBench, type FakeBench } from './fake-bench.js'
-import { codeError } from './fake-cinder.js'
+import { codeError } from './fake-world.js'
 
 const verify = async (bench: FakeBench, copy: Copy, capture: Capture | null): Promise<Verification> =>
   bench.open().verifyCopy(copy, capture, contextFor().context)

@@ -4,7 +4,7 @@ import { readManifest } from '../../targets/cinder-backup/manifest.js'
 import type { Capture, Copy } from '../../targets/target.js'
 import { contextFor } from './contract.js'
 import { fakeBench, type FakeBench } from './fake-bench.js'
-import { codeError, type Fault } from './fake-cinder.js'
+import { codeError, type Fault } from './fake-world.js'
 
 const write = async (bench: FakeBench, capture: Capture): Promise<Copy> =>
   bench.open().writeCopy(capture, null, contextFor().context)
