@@ -1,7 +1,7 @@
 import { CodedError } from '../errors/coded-error.js'
 import type { Config } from '../config/config.js'
 import type { Copy } from '../targets/target.js'
-import { pointsQuery, volumeWorkflowId, type RecoveryPoint } from '../workflows/messages.js'
+import { pointsQuery, statusQuery, volumeWorkflowId, type RecoveryPoint } from '../workflows/messages.js'
 import { bounded, withTemporal } from './call-volume.js'
 import { commandLog, type Cli } from './context.js'
 import { findVolume, isVolumeId } from './find-volume.js'
@@ -21,7 +21,13 @@ export async function readPoints(
   try {
     const found = isVolumeId(volume) ? null : await findVolume(cloud.cinder, volume)
     const volumeId = found?.id ?? volume.toLowerCase()
-    const points = (await askWorkflow(cli, config, volumeId)) ?? (await askTargets(cli, config, cloud, volumeId))
+    const known = await askWorkflow(cli, config, volumeId)
+    if (known === null) {
+      cli.output.note(`Temporal knows no workflow of volume ${volumeId}: these are the copies that the targets list`)
+    }
+    // its workflow keeps a bounded number of points; older ones lie on the targets alone
+    const asksTargets = known === null || known.trimmed
+    const points = asksTargets ? await askTargets(cli, config, cloud, volumeId) : known.points
     if (points.length === 0 && found === null) await findVolume(cloud.cinder, volume)
     return { volumeId, points }
   } finally {
@@ -29,11 +35,18 @@ export async function readPoints(
   }
 }
 
-async function askWorkflow(cli: Cli, config: Config, volumeId: string): Promise<RecoveryPoint[] | null> {
+async function askWorkflow(
+  cli: Cli,
+  config: Config,
+  volumeId: string,
+): Promise<{ points: RecoveryPoint[]; trimmed: boolean } | null> {
   const { WorkflowNotFoundError } = await import('@temporalio/client')
   return await withTemporal(cli, config, async (client) => {
     try {
-      return await bounded(client, () => client.workflow.getHandle(volumeWorkflowId(volumeId)).query(pointsQuery))
+      const entity = client.workflow.getHandle(volumeWorkflowId(volumeId))
+      const points = await bounded(client, () => entity.query(pointsQuery))
+      const { trimmed } = await bounded(client, () => entity.query(statusQuery))
+      return { points, trimmed }
     } catch (error) {
       if (error instanceof WorkflowNotFoundError) return null
       throw error
@@ -53,7 +66,6 @@ async function askTargets(cli: Cli, config: Config, cloud: Cloud, volumeId: stri
   const context = { signal: cli.signal, report: () => undefined }
   const lists = await Promise.all([...targets.values()].map((target) => target.listCopies(volumeId, context)))
   if (cli.signal.aborted) throw new CodedError('CK-INTERRUPTED', `interrupted by ${String(cli.signal.reason)}`)
-  cli.output.note(`Temporal knows no workflow of volume ${volumeId}: these are the copies that the targets list`)
   return pointsOfCopies(lists.flat())
 }
 
@@ -62,9 +74,9 @@ export function pointsOfCopies(copies: Copy[]): RecoveryPoint[] {
   const points = new Map<string, RecoveryPoint>()
   for (const copy of copies) {
     const { point, volumeId, projectId, archiveId, archive, slot, group, capturedAt, consistency, sizeBytes } = copy
-    const known = points.get(archiveId)
+    const known = points.get(point)
     if (known === undefined) {
-      points.set(archiveId, {
+      points.set(point, {
         ...{ point, volumeId, projectId, archiveId, archive, slot, group, capturedAt, consistency, sizeBytes },
         rootHash: copy.rootHash,
         copies: [copy],

@@ -197,7 +197,7 @@ export function replaceCopies(state: VolumeState, target: string, copies: Copy[]
  * that was reset made another capture, and so another point. Of two copies on one target the verified one counts.
  */
 export function putCopy(state: VolumeState, copy: Copy): void {
-  const point = state.points.find((one) => one.point === copy.point)
+  const point = state.points.find((one) => one.point === copy.point && one.archiveId === copy.archiveId)
   if (point === undefined) {
     state.points.push(pointOf(copy))
     state.points.sort((a, b) => b.capturedAt.localeCompare(a.capturedAt))
