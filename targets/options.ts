@@ -29,8 +29,9 @@ const cinderBackup = z
       .enum(['ceph', 'chunked'])
       .optional()
       .describe(
-        "The backup driver that Cinder is configured with: `ceph`, or `chunked` (S3, Swift, NFS, POSIX, GCS). Without it, Cinder's record " +
-          'of an existing backup tells (this needs an admin), and until there is one it is treated as `ceph`, which is slower but never wrong.',
+        "The backup driver that Cinder is configured with: `ceph`, or `chunked` (S3, Swift, NFS, POSIX, GCS). Without it, Cinder's records " +
+          "of this target's newest copies tell (this needs an admin), and until there are some, or when they differ, it is treated as " +
+          '`ceph`, which is slower but never wrong.',
       ),
     container: z
       .string()

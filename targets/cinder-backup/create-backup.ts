@@ -32,17 +32,22 @@ export async function createBackup(setting: Setting, context: CopyContext, plan:
     }
     case 'snapshot': {
       const snapshot = await captureSnapshot(setting, plan.capture, context)
-      const { volumeId } = plan.capture.volume
+      const { volumeId, projectId } = plan.capture.volume
       const { sizeGib } = await setting.cinder.getVolume(volumeId)
       const before = snapshot.createdAt
-      const parent = plan.full ? null : await chooseParent(setting, { volumeId, sizeGib, before, way: 'snapshot' })
+      const parent = plan.full
+        ? null
+        : await chooseParent(setting, { volumeId, projectId, sizeGib, before, way: 'snapshot' })
       return request(setting, context, plan, parent, { volumeId, snapshotId: snapshot.id })
     }
     case 'force': {
       const volume = await volumeToForce(setting, plan)
       const parent = plan.full
         ? null
-        : await chooseParent(setting, { volumeId: volume.id, sizeGib: volume.sizeGib, before: null, way: 'force' })
+        : await chooseParent(setting, {
+            ...{ volumeId: volume.id, projectId: plan.capture.volume.projectId, sizeGib: volume.sizeGib },
+            ...{ before: null, way: 'force' },
+          })
       return request(setting, context, plan, parent, { volumeId: volume.id, force: true })
     }
   }

@@ -45,7 +45,7 @@ const manifestSchema = z.object({
   watchers: z.union([z.literal('none'), z.literal('unknown'), z.array(text)]),
   sizeBytes: z.number(),
   snapshotId: text,
-  /** Which rules for deleting apply. */
+  /** What the driver was taken for when the backup was asked for: a guess, on which nothing is deleted. */
   driver: z.enum(['ceph', 'chunked']),
   /** `temporary`: of a volume made from the capture. `snapshot`: of the capture. `force`: of the volume itself. */
   way: z.enum(['temporary', 'snapshot', 'force']),

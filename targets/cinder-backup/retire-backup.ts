@@ -2,6 +2,7 @@ import { CodedError } from '../../errors/coded-error.js'
 import type { Backup } from '../../openstack/cinder.js'
 import type { CopyContext } from '../target.js'
 import { servicesDown, backupServices } from './backup-services.js'
+import { driverOf } from './driver.js'
 import type { OwnBackup } from './own-backups.js'
 import { pollUntil } from './poll-until.js'
 import { hasCode, orNull, type Setting } from './setting.js'
@@ -13,19 +14,20 @@ const requestsToDelete = 3
  *
  * Ceph's driver deletes the image of the backup; when that does not exist it falls back to `volume-<id>.backup.base`,
  * which backups of snapshots of that volume share (facts/openstack.md 0: seen). An image exists for certain only while
- * the backup is `available`, and even then only if nobody destroyed it.
+ * the backup is `available`, and even then only if nobody destroyed it. Only Cinder's own record tells the driver that
+ * made a backup, and Cinder shows that of an `available` one alone: one that failed may have met any driver, so it
+ * stays while the volume has another that is not proven to lie elsewhere than on Ceph.
  */
-export async function whyNotDelete({ cinder }: Setting, { backup, manifest }: OwnBackup): Promise<string | null> {
+export async function whyNotDelete(setting: Setting, { backup }: OwnBackup): Promise<string | null> {
   if (backup.hasDependents) return 'incremental backups depend on it'
-  if (manifest.driver === 'chunked') return null
-  const others: Backup[] = []
-  for await (const other of cinder.listBackups({ allProjects: true, volumeId: backup.volumeId })) {
-    if (other.id !== backup.id) others.push(other)
+  if ((await driverOf(setting, backup)) === 'chunked') return null
+  for await (const other of setting.cinder.listBackups({ allProjects: true, volumeId: backup.volumeId })) {
+    if (other.id === backup.id) continue
+    if (backup.status === 'available' && other.snapshotId === null) continue
+    if ((await driverOf(setting, other)) === 'chunked') continue
+    return `Cinder's Ceph driver could delete the data of backup ${other.id} of the same volume with it`
   }
-  const sharing = backup.status === 'available' ? others.filter((other) => other.snapshotId !== null) : others
-  const [first] = sharing
-  if (first === undefined) return null
-  return `Cinder's Ceph driver could delete the data of backup ${first.id} of the same volume with it`
+  return null
 }
 
 /** Deletes a backup that whyNotDelete() found no fault with, and waits until it is gone. */

@@ -161,6 +161,60 @@ describe('removing a copy', () => {
   })
 })
 
+describe('where the driver is another than it was taken for', () => {
+  /** Two copies of one volume, made by the way of chunked drivers, on hosts that run Ceph's: the second fails. */
+  async function trapped(options: { learn?: boolean }) {
+    const bench = fakeBench('chunked', options)
+    await bench.open().writeCopy(await bench.capture(), null, contextFor().context)
+    bench.cloud.running.driver = 'ceph'
+    const capture = await bench.capture()
+    const good = await bench.open().writeCopy(capture, null, contextFor().context)
+    bench.cloud.running.driver = 'ceph'
+    const { volumeId } = capture.volume
+    const second = await bench.captureAgain(capture)
+    const { metadata = {} } = bench.cloud.backups.get(good.ref['backupId'] ?? '') ?? {}
+    const manifest = readManifest(metadata)
+    if (!('manifest' in manifest)) throw new Error(manifest.unreadable)
+    const { archiveId, snapshotId } = second
+    const made = await bench.cloud.api.createBackup({
+      ...{ volumeId, snapshotId, name: `ck-${volumeId}-${archiveId}-cinder` },
+      metadata: { ...metadata, ...manifestToMetadata({ ...manifest.manifest, archiveId, snapshotId }) },
+    })
+    bench.cloud.advance(10_000)
+    expect(bench.cloud.backups.get(made.id)).toMatchObject({ status: 'error', failReason: 'rbd.ImageExists' })
+    return { bench, capture, good, failed: made.id, archive: { archiveId, volumeId } }
+  }
+
+  it.each([{}, { learn: true }])('destroys no copy by clearing a failed one away (%j)', async (options) => {
+    const { bench, capture, good, failed, archive } = await trapped(options)
+    await bench.open().removeTemporaries(archive, contextFor().context)
+    expect(bench.cloud.backups.has(failed)).toBe(true)
+    const verification = await bench.open().verifyCopy(good, capture, contextFor().context)
+    expect(verification).toMatchObject({ state: 'verified' })
+  })
+
+  it('asks the record of the copy itself before removing it, not what its manifest took the driver for', async () => {
+    const { bench, good, failed } = await trapped({})
+    expect(bench.cloud.backups.get(good.ref['backupId'] ?? '')).toMatchObject({ driver: 'ceph' })
+    await expect(remove(bench, good)).rejects.toMatchObject({ code: 'CK-COPY-REMOVAL-UNSAFE' })
+    bench.cloud.backups.delete(failed)
+    await remove(bench, good)
+    expect(bench.cloud.backups.has(good.ref['backupId'] ?? '')).toBe(false)
+  })
+
+  it("clears a failed one away where Cinder's records prove that no other lies on Ceph", async () => {
+    const bench = fakeBench('chunked')
+    const capture = await bench.capture()
+    await bench.open().writeCopy(capture, null, contextFor().context)
+    const second = await bench.captureAgain(capture)
+    bench.cloud.failures.push({ job: 'backup', reason: 'no space' }, { job: 'backup', reason: 'no space' })
+    await expect(bench.open().writeCopy(second, null, contextFor().context)).rejects.toThrow('no space')
+    const archive = { archiveId: second.archiveId, volumeId: second.volume.volumeId }
+    await bench.open().removeTemporaries(archive, contextFor().context)
+    expect(bench.cloud.backups.size).toBe(1)
+  })
+})
+
 describe('restoring a copy', () => {
   it.each(['ceph', 'chunked'] as const)(
     'leaves the metadata of the archived volume and no mark of ours (%s)',

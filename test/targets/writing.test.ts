@@ -212,6 +212,17 @@ describe('writing with a chunked driver', () => {
     expect(requested(bench).map((request) => request['incremental'] === true)).toEqual([false, true, false, false])
   })
 
+  it("does not build a new owner's copy upon the old owner's", async () => {
+    const bench = fakeBench('chunked')
+    const capture = await bench.capture()
+    await write(bench, capture)
+    const volume = bench.cloud.volumes.get(capture.volume.volumeId)
+    if (volume !== undefined) volume.projectId = 'new-owner'
+    const first = await write(bench, await bench.captureAgain(capture))
+    expect(first).toMatchObject({ projectId: 'new-owner', basePoint: null })
+    expect((await write(bench, await bench.captureAgain(capture))).basePoint).toBe(first.point)
+  })
+
   it('makes a full backup when the volume grew', async () => {
     const bench = fakeBench('chunked')
     const capture = await bench.capture()
@@ -248,17 +259,33 @@ describe('learning the driver', () => {
 
   it('treats a cloud whose records may not be read as one with the Ceph driver', async () => {
     const bench = fakeBench('chunked', { learn: true })
-    await backupBySomebody(bench, { volumeId: bench.cloud.addVolume({ sizeGib: 1 }).id })
+    await write(bench, await bench.capture())
     bench.cloud.faults.push({ call: 'exportRecord', error: codeError('CK-CLOUD-FORBIDDEN') })
     await write(bench, await bench.capture())
     expect(requested(bench).at(-1)).not.toHaveProperty('snapshotId')
   })
 
-  it('backs up snapshots where the newest backup is of a chunked driver', async () => {
+  it('backs up snapshots where its own newest copies were all made by a chunked driver', async () => {
+    const bench = fakeBench('chunked', { learn: true })
+    await write(bench, await bench.capture())
+    await write(bench, await bench.capture())
+    expect(requested(bench).at(-1)).toHaveProperty('snapshotId')
+  })
+
+  it("learns nothing from somebody else's backups", async () => {
     const bench = fakeBench('chunked', { learn: true })
     await backupBySomebody(bench, { volumeId: bench.cloud.addVolume({ sizeGib: 1 }).id })
     await write(bench, await bench.capture())
-    expect(requested(bench).at(-1)).toHaveProperty('snapshotId')
+    expect(requested(bench).at(-1)).not.toHaveProperty('snapshotId')
+  })
+
+  it('treats a cloud whose hosts run different drivers as one with the Ceph driver', async () => {
+    const bench = fakeBench('ceph', { learn: true })
+    await write(bench, await bench.capture())
+    bench.cloud.running.driver = 'chunked'
+    await write(bench, await bench.capture())
+    await write(bench, await bench.capture())
+    expect(requested(bench).at(-1)).not.toHaveProperty('snapshotId')
   })
 })
 
