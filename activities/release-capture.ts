@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CodedError } from '../errors/coded-error.js'
-import type { Snapshot } from '../openstack/cinder.js'
+import type { Cinder, Snapshot } from '../openstack/cinder.js'
 import type { CopyContext } from '../targets/target.js'
 import { withHeartbeat } from './copy-context.js'
 import type { Deps } from './control-activities.js'
@@ -37,6 +37,8 @@ async function remove({ cinder }: Deps, id: string, { signal, report }: CopyCont
       if (requests === requestsToDelete) throw busy(snapshot)
       requests += 1
       await cinder.deleteSnapshot(id)
+    } else if (snapshot.status === 'backing-up' && (await isForsaken(cinder, snapshot))) {
+      await cinder.resetStatus('snapshots', id, 'available')
     } else if (snapshot.status === 'error_deleting') {
       if (requests === requestsToDelete) throw busy(snapshot)
       await cinder.resetStatus('snapshots', id, 'error')
@@ -44,6 +46,14 @@ async function remove({ cinder }: Deps, id: string, { signal, report }: CopyCont
     report({ phase: `removing snapshot ${snapshot.name} (${snapshot.status})` })
     await sleep(500, undefined, { signal })
   }
+}
+
+/** A cinder-backup that died leaves the snapshot `backing-up` for ever, also when it is started again (bug 1938488, before 25.0.0). */
+async function isForsaken(cinder: Cinder, { id, volumeId }: Snapshot): Promise<boolean> {
+  for await (const backup of cinder.listBackups({ allProjects: true, volumeId })) {
+    if (backup.snapshotId === id && backup.status === 'creating') return false
+  }
+  return true
 }
 
 function busy({ name, status }: Snapshot): CodedError {
