@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { expectOneProvenCopy } from './proof.js'
-import { backupsOf, contentOf, leftoversOf, openStage, points, type Stage } from './stage.js'
+import { backupsOf, contentOf, leftoversOf, openStage, points, until, type Stage } from './stage.js'
 
 let stage: Stage
 beforeAll(async () => {
@@ -32,4 +32,19 @@ it('backs up the snapshot itself with a chunked driver, and builds the next copy
       method === 'POST' && path.endsWith('/volumes') && JSON.stringify(body).includes('-temp'),
   )
   expect(made).toEqual([])
+}, 180_000)
+
+it('goes on with an archive when all processes are told to end in the midst of it, and others are started', async () => {
+  const tenant = await stage.tenant('payments')
+  const volume = await tenant.createVolume('web', { metadata: { archive: 'gold' } })
+  // longer than the processes drain
+  const slow = stage.sandbox.faults.add({
+    ...{ kind: 'slow', milliseconds: 14_000, method: 'POST', path: '/backups$', body: volume.id },
+  })
+  await tenant.use(volume)
+  await until('the backup', () => stage.sandbox.faults.list().some(({ id, hits }) => id === slow && hits > 0))
+  // it fails when one of them does not end well
+  await stage.roles.stop()
+  for (const role of ['listener', 'control', 'mover'] as const) stage.roles.start(role)
+  await expectOneProvenCopy(stage, volume)
 }, 180_000)
