@@ -46,7 +46,6 @@ describe('toFailure', () => {
     'CK-SNAPSHOT-FAILED',
     'CK-SNAPSHOT-GONE',
     'CK-SNAPSHOT-BUSY',
-    'CK-TARGET-UNKNOWN',
     'CK-VOLUME-FAILED',
     'CK-SOURCE-COMMAND',
     'CK-SOURCE-DENIED',
@@ -61,6 +60,12 @@ describe('toFailure', () => {
     }
     for (const act of ['takeCapture', 'writeCopy', 'verifyCopy', 'assess']) {
       expect(failureOf(coded('CK-CLOUD-FORBIDDEN'), act), act).toMatchObject({ nonRetryable: true })
+    }
+  })
+
+  it('gives up on a target that the configuration does not have, also when cleaning up', () => {
+    for (const act of ['writeCopy', 'removeTemporaries', 'listCopies']) {
+      expect(failureOf(coded('CK-TARGET-UNKNOWN'), act), act).toMatchObject({ nonRetryable: true })
     }
   })
 

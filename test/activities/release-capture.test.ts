@@ -135,5 +135,4 @@ describe('undoArchive', () => {
     await bench.run(undoArchive(bench.deps), { volumeId, archiveId, targets: ['no longer'] })
     expect(bench.snapshotsOf(volumeId)).toEqual([])
   })
-  })
 })
