@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { releaseCapture } from '../../activities/release-capture.js'
 import { takeCapture } from '../../activities/take-capture.js'
