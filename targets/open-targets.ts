@@ -1,6 +1,7 @@
 import type { Log } from '../log/log.js'
 import type { Cinder } from '../openstack/cinder.js'
 import type { Sources } from '../source/source.js'
+import { defaultPatience, type Patience } from './cinder-backup/abandoned.js'
 import { cinderBackup } from './cinder-backup/cinder-backup.js'
 import { realSleep, type Sleep } from './cinder-backup/setting.js'
 import type { TargetsOptions } from './options.js'
@@ -14,15 +15,27 @@ export interface TargetDependencies {
   log: Log
   /** How to wait between two looks; for tests, which need not. */
   sleep?: Sleep
+  /** How late it is; for tests whose time does not pass. */
+  now?: () => number
+  /** How long what Cinder seems to have forgotten is waited for; for tests. */
+  patience?: Partial<Patience>
 }
 
 /** The configured targets by name. Touches nothing: what is wrong with one shows when it is used. */
 export function openTargets(options: TargetsOptions, dependencies: TargetDependencies): Map<string, Target> {
-  const { cinder, sources, installation, log, sleep = realSleep } = dependencies
+  const { cinder, sources, installation, log, sleep = realSleep, now = Date.now } = dependencies
+  const common = {
+    cinder,
+    sources,
+    installation,
+    sleep,
+    now,
+    patience: { ...defaultPatience, ...dependencies.patience },
+  }
   return new Map(
     Object.entries(options).map(([name, one]) => [
       name,
-      cinderBackup({ name, options: one, cinder, sources, installation, log: log.child({ target: name }), sleep }),
+      cinderBackup({ ...common, name, options: one, log: log.child({ target: name }) }),
     ]),
   )
 }

@@ -1,4 +1,5 @@
 import type { Backup } from '../../openstack/cinder.js'
+import { cinderTime } from './cinder-time.js'
 import { readMark } from './manifest.js'
 import { asOwnBackup, type OwnBackup } from './own-backups.js'
 import type { Setting } from './setting.js'
@@ -37,9 +38,4 @@ export async function chooseParent(
     latest.backup.sizeGib === given.sizeGib
     ? parent
     : null
-}
-
-/** Cinder writes times in UTC, with an offset or without. */
-export function cinderTime(written: string): number {
-  return Date.parse(/(Z|[+-]\d\d:?\d\d)$/.test(written) ? written : `${written}Z`)
 }

@@ -1,6 +1,7 @@
 import { CodedError } from '../../errors/coded-error.js'
 import type { Backup } from '../../openstack/cinder.js'
 import type { CopyContext } from '../target.js'
+import { stuckWatch } from './abandoned.js'
 import { servicesDown, backupServices } from './backup-services.js'
 import { driverOf } from './driver.js'
 import type { OwnBackup } from './own-backups.js'
@@ -33,10 +34,14 @@ export async function whyNotDelete(setting: Setting, { backup }: OwnBackup): Pro
 /** Deletes a backup that whyNotDelete() found no fault with, and waits until it is gone. */
 export async function deleteBackup(setting: Setting, context: CopyContext, id: string): Promise<void> {
   const { cinder } = setting
+  const isStuck = stuckWatch(setting)
   let requests = 0
-  await pollUntil(setting, context, async () => {
+  await pollUntil(setting, context, async (elapsedMs) => {
     const backup = await orNull('CK-BACKUP-GONE', () => cinder.getBackup(id))
     if (backup === null) return { done: undefined }
+    // what is reset may have lost its image, for which another rule stands: the next attempt looks again
+    const reset = backup.status === 'deleting' && (await isStuck({ ...backup, kind: 'backups' }, elapsedMs))
+    if (reset) throw await notDeleted(setting, backup)
     if (['deleting', 'creating', 'restoring'].includes(backup.status)) {
       return { waiting: { phase: `backup ${id} is ${backup.status}` } }
     }

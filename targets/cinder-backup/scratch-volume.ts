@@ -1,17 +1,14 @@
 import type { Backup, Volume } from '../../openstack/cinder.js'
 import type { CopyContext } from '../target.js'
-import { changeMetadata } from './change-metadata.js'
 import { deleteVolume } from './delete-volume.js'
 import { findOrCreate } from './find-or-create.js'
 import { isOurVolume, ownMarks, selfMark } from './marks.js'
 import { scratchName } from './names.js'
 import type { OwnBackup } from './own-backups.js'
 import { pollUntil } from './poll-until.js'
+import { forgetScratch, notedScratch, noteScratch } from './scratch-note.js'
 import { hasCode, orNull, type Setting } from './setting.js'
 import { waitForVolume } from './temporary-volume.js'
-
-/** On the backup: which volume it is being restored into, for a restore takes the marks off that volume. */
-const scratchKey = 'ck:scratch'
 
 /** Our scratch volumes of an archive: by name and mark, or by what the archive's backups say about them. */
 export async function findScratchVolumes(
@@ -21,8 +18,8 @@ export async function findScratchVolumes(
 ): Promise<Volume[]> {
   const recorded = new Map<string, Backup>()
   for (const backup of backups) {
-    const id = backup.metadata[scratchKey]
-    if (id !== undefined) recorded.set(id, backup)
+    const id = notedScratch(backup)
+    if (id !== null) recorded.set(id, backup)
   }
   const found = new Map<string, Volume>()
   for await (const volume of cinder.listVolumes({ name: scratchName(archiveId, name) })) {
@@ -63,7 +60,7 @@ export async function scratchVolume(setting: Setting, own: OwnBackup, context: C
   )
   const ready = await waitForVolume(setting, context, made.id)
   await setting.cinder.setVolumeMetadata(ready.id, selfMark(ready.id))
-  await changeMetadata(setting, own.backup.id, { [scratchKey]: ready.id })
+  await noteScratch(setting, own.backup.id, ready.id)
   return ready
 }
 
@@ -83,7 +80,7 @@ export async function removeScratch(
   context: CopyContext,
 ): Promise<void> {
   await deleteVolume(setting, context, volume.id)
-  await changeMetadata(setting, own.backup.id, { [scratchKey]: null })
+  await forgetScratch(setting, own.backup.id)
 }
 
 async function createScratch(setting: Setting, own: OwnBackup): Promise<Volume> {

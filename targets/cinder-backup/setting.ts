@@ -4,6 +4,7 @@ import type { Log } from '../../log/log.js'
 import type { Cinder } from '../../openstack/cinder.js'
 import type { Sources } from '../../source/source.js'
 import type { CinderBackupOptions } from '../options.js'
+import type { Patience } from './abandoned.js'
 
 /** Waits; rejects when the signal is aborted. */
 export type Sleep = (ms: number, signal: AbortSignal) => Promise<void>
@@ -19,6 +20,9 @@ export interface Setting {
   installation: string
   log: Log
   sleep: Sleep
+  /** Milliseconds since 1970. */
+  now: () => number
+  patience: Patience
 }
 
 export const realSleep: Sleep = async (ms, signal) => {

@@ -1,7 +1,7 @@
 import type { Copy, CopyState } from '../target.js'
 import { readMark } from './manifest.js'
 import type { OwnBackup } from './own-backups.js'
-import { cinderTime } from './choose-parent.js'
+import { cinderTime } from './cinder-time.js'
 import type { Setting } from './setting.js'
 
 export const forceReason =

@@ -1,6 +1,7 @@
 import { CodedError } from '../../errors/coded-error.js'
 import type { Backup } from '../../openstack/cinder.js'
 import type { CopyContext } from '../target.js'
+import { stuckWatch } from './abandoned.js'
 import { backupServices } from './backup-services.js'
 import { pollUntil } from './poll-until.js'
 import { orNull, type Setting } from './setting.js'
@@ -14,6 +15,20 @@ export async function waitForBackup(setting: Setting, context: CopyContext, back
   return pollUntil(setting, context, async (elapsedMs) => {
     const backup = await orNull('CK-BACKUP-GONE', () => setting.cinder.getBackup(backupId))
     if (backup === null || !unsettled.has(backup.status)) return { done: backup }
+    return { waiting: { phase: await describe(setting, backup, elapsedMs) } }
+  })
+}
+
+/**
+ * The same for a backup of an archive that is being cleared away: it is also reset to `error` when nothing works on it
+ * any more (abandoned.ts), and not waited for while it is being read.
+ */
+export async function waitForUnwanted(setting: Setting, context: CopyContext, backupId: string): Promise<void> {
+  const isStuck = stuckWatch(setting)
+  await pollUntil(setting, context, async (elapsedMs) => {
+    const backup = await orNull('CK-BACKUP-GONE', () => setting.cinder.getBackup(backupId))
+    if (backup?.status !== 'creating' && backup?.status !== 'deleting') return { done: undefined }
+    await isStuck({ ...backup, kind: 'backups' }, elapsedMs)
     return { waiting: { phase: await describe(setting, backup, elapsedMs) } }
   })
 }

@@ -219,7 +219,8 @@ export function leftoversOf({ sandbox }: Stage, { id }: Volume, archiveIds: stri
     ...[...snapshots.values()].filter(({ volumeId, name }) => volumeId === id || isOurs(name)),
     ...[...volumes.values()].filter(({ name }) => isOurs(name)),
     ...[...backups.values()].filter(
-      ({ metadata, status }) => metadata['ck:volume'] === id && (status !== 'available' || 'ck:scratch' in metadata),
+      ({ metadata, description, status }) =>
+        metadata['ck:volume'] === id && (status !== 'available' || description?.includes('ck:scratch') === true),
     ),
   ].map(({ name, status }) => `${name ?? ''} ${status}`)
 }

@@ -177,8 +177,10 @@ export function cloudBench(hands: CloudHands): CloudBench {
     leftovers: async ({ archiveId, volume }) => {
       const found: string[] = []
       for await (const { name } of api.listVolumes()) if (name.includes(archiveId)) found.push(name)
-      for await (const { name, status, metadata } of api.listBackups({ nameLike: `${volume.volumeId}-${archiveId}` })) {
-        if (status !== 'available' || 'ck:scratch' in metadata) found.push(`${name} ${status}`)
+      for await (const { name, status, description } of api.listBackups({
+        nameLike: `${volume.volumeId}-${archiveId}`,
+      })) {
+        if (status !== 'available' || description?.includes('ck:scratch') === true) found.push(`${name} ${status}`)
       }
       return found
     },

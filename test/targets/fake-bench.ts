@@ -33,6 +33,7 @@ export function fakeBench(driver: 'ceph' | 'chunked', options: { chain?: number;
       installation,
       log,
       sleep,
+      now: cloud.now,
     })
     const opened = targets.get('cinder')
     if (opened === undefined) throw new Error('no target')
@@ -89,7 +90,9 @@ export function fakeBench(driver: 'ceph' | 'chunked', options: { chain?: number;
     leftovers: async () => [
       ...[...cloud.volumes.values()].filter(({ name }) => name.startsWith('ck-')).map(({ name }) => name),
       ...[...cloud.backups.values()].filter(({ status }) => status !== 'available').map(({ name }) => name),
-      ...[...cloud.backups.values()].filter(({ metadata }) => 'ck:scratch' in metadata).map(({ name }) => name),
+      ...[...cloud.backups.values()]
+        .filter(({ description }) => description?.includes('ck:scratch'))
+        .map(({ name }) => name),
     ],
     end: async () => undefined,
   }
