@@ -50,6 +50,15 @@ const cinderBackup = z
         'How many incremental backups may follow a full one; 0 makes every backup a full one. A restore reads the whole chain, and one ' +
           'damaged link spoils all that follow it. Only chunked drivers and `force` copies have chains.',
       ),
+    restoreRetrySeconds: z
+      .int()
+      .min(1)
+      .max(86_400)
+      .default(600)
+      .describe(
+        'How long to wait before a restore that the backup driver failed is tried again while a copy is read back. After the third failure ' +
+          'the copy is called damaged: so it should be longer than a storage cluster is away for.',
+      ),
     permits: notYet('permits do not exist in this release, archives are not throttled per target'),
   })
   .superRefine((given, context) => {

@@ -77,7 +77,8 @@ export interface Copy {
 
 /** The outcome of reading a copy back. */
 export interface Verification {
-  state: 'verified' | 'unverified' | 'damaged'
+  /** `suspect`: it could not be read back, but whether that is the copy's fault is not certain. */
+  state: 'verified' | 'unverified' | 'suspect' | 'damaged'
   rootHash: string | null
   /** Why not verified; null when it is. */
   reason: string | null

@@ -1,26 +1,36 @@
+import { CodedError } from '../../errors/coded-error.js'
 import type { Backup } from '../../openstack/cinder.js'
 import type { Setting } from './setting.js'
 
+const triesToWrite = 5
+
 /**
- * Sets or (null) removes keys of a backup's metadata. Cinder only knows replacing all of it, so what others wrote there
- * is read first and written back.
+ * Sets keys of a backup's metadata. Cinder only knows replacing all of it, so what others wrote there is read right
+ * before and written back, and what was written is read again until it stands: another writer may have done the same in
+ * between. @throws `CK-MARK-NOT-KEPT`
  */
 export async function changeMetadata(
-  { cinder }: Setting,
+  { cinder, sleep }: Setting,
   backupId: string,
-  change: Record<string, string | null>,
+  change: Record<string, string>,
+  signal: AbortSignal,
 ): Promise<Backup> {
-  const backup = await cinder.getBackup(backupId)
-  const metadata = { ...backup.metadata }
-  for (const [key, value] of Object.entries(change)) {
-    if (value === null) Reflect.deleteProperty(metadata, key)
-    else metadata[key] = value
+  for (let written = 0; ; written += 1) {
+    const backup = await cinder.getBackup(backupId)
+    if (Object.entries(change).every(([key, value]) => backup.metadata[key] === value)) return backup
+    if (written === triesToWrite) throw notKept(backupId)
+    // not at once: the other writer shall come to an end
+    if (written > 0) await sleep(written * 1_000, signal)
+    signal.throwIfAborted()
+    const { metadata } = written > 0 ? await cinder.getBackup(backupId) : backup
+    await cinder.updateBackup(backupId, { metadata: { ...metadata, ...change } })
   }
-  if (!sameEntries(metadata, backup.metadata)) await cinder.updateBackup(backupId, { metadata })
-  return { ...backup, metadata }
 }
 
-function sameEntries(one: Record<string, string>, other: Record<string, string>): boolean {
-  const keys = Object.keys(one)
-  return keys.length === Object.keys(other).length && keys.every((key) => one[key] === other[key])
+function notKept(backupId: string): CodedError {
+  return new CodedError(
+    'CK-MARK-NOT-KEPT',
+    `backup ${backupId} does not keep what is written into its metadata: somebody else writes there too`,
+    { cure: 'See who changes the metadata of our backups. It is tried again by itself.' },
+  )
 }

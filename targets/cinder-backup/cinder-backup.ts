@@ -19,7 +19,7 @@ export function cinderBackup(setting: Setting): Target {
     writeCopy: async (capture, _base, context, options = { force: false }) =>
       writeCopy(setting, capture, context, options),
     verifyCopy: async (copy, capture, context) => verifyCopy(setting, copy, capture, context),
-    markCopy: async (copy, mark) => markCopy(setting, copy, mark),
+    markCopy: async (copy, mark, context) => markCopy(setting, copy, mark, context),
     restoreCopy: async (copy, destination, context) => restoreCopy(setting, copy, destination, context),
     removeCopy: async (copy, context) => removeCopy(setting, copy, context),
     listCopies: async (volumeId) => listCopies(setting, volumeId),

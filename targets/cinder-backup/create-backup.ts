@@ -8,7 +8,9 @@ import { manifestToMetadata, markToMetadata, type Manifest } from './manifest.js
 import { ownMarks } from './marks.js'
 import type { OwnBackup } from './own-backups.js'
 import { orNull, type Setting } from './setting.js'
-import { captureSnapshot, temporaryVolume } from './temporary-volume.js'
+import { goneAsScratch } from './scratch-gone.js'
+import { captureSnapshot, getCaptureSnapshot, temporaryVolume } from './temporary-volume.js'
+import { whenFree } from './when-free.js'
 
 /** What one backup is asked for; each way decides the parts in which it differs. */
 export interface BackupPlan {
@@ -27,8 +29,10 @@ export interface BackupPlan {
 export async function createBackup(setting: Setting, context: CopyContext, plan: BackupPlan): Promise<Backup> {
   switch (plan.way) {
     case 'temporary': {
-      const volume = await temporaryVolume(setting, plan.capture, context)
-      return request(setting, context, plan, null, { volumeId: volume.id })
+      return goneAsScratch(async () => {
+        const volume = await temporaryVolume(setting, plan.capture, context)
+        return request(setting, context, plan, null, { volumeId: volume.id })
+      })
     }
     case 'snapshot': {
       const snapshot = await captureSnapshot(setting, plan.capture, context)
@@ -38,7 +42,13 @@ export async function createBackup(setting: Setting, context: CopyContext, plan:
       const parent = plan.full
         ? null
         : await chooseParent(setting, { volumeId, projectId, sizeGib, before, way: 'snapshot' })
-      return request(setting, context, plan, parent, { volumeId, snapshotId: snapshot.id })
+      const busy = async () => {
+        const { status } = await getCaptureSnapshot(setting, plan.capture)
+        return status === 'backing-up' ? `the snapshot ${snapshot.name} is backed up for another target` : null
+      }
+      return whenFree(setting, context, busy, () =>
+        request(setting, context, plan, parent, { volumeId, snapshotId: snapshot.id }),
+      )
     }
     case 'force': {
       const volume = await volumeToForce(setting, plan)

@@ -5,6 +5,7 @@ import { backupServices, servicesDown } from './backup-services.js'
 import { findOrCreate } from './find-or-create.js'
 import { pollUntil } from './poll-until.js'
 import { hasCode, orNull, type Setting } from './setting.js'
+import { whenFree } from './when-free.js'
 
 /** How a restore ended: with the volume `available`, or with what Cinder says about the failure. */
 export type RestoreEnd =
@@ -14,6 +15,8 @@ export type RestoreEnd =
         volume: Volume
         /** The backup driver itself failed on the data: attaching, the service and the request were fine. */
         byDriver: boolean
+        /** `unknown` where we may not ask. */
+        services: 'up' | 'unknown'
         said: string
       }
     }
@@ -35,25 +38,38 @@ export async function restoreInto(
 ): Promise<RestoreEnd> {
   const { cinder } = setting
   const earlier = new Set((await cinder.listMessages(backup.id)).map((message) => message.id))
-  await findOrCreate(
-    setting,
-    context,
-    `a restore of backup ${backup.id}`,
-    async () => {
-      const volume = await cinder.getVolume(volumeId)
-      return volume.status !== 'available' || isRestored(volume) ? true : undefined
-    },
-    async () => requestRestore(setting, backup, volumeId),
+  const busy = async (): Promise<string | null> => {
+    const { status } = await cinder.getBackup(backup.id)
+    return status === 'restoring' ? `backup ${backup.id} is being restored by somebody else` : null
+  }
+  await whenFree(setting, context, busy, () =>
+    findOrCreate(
+      setting,
+      context,
+      `a restore of backup ${backup.id}`,
+      async () => {
+        const volume = await cinder.getVolume(volumeId)
+        return volume.status !== 'available' || isRestored(volume) ? true : undefined
+      },
+      async () => requestRestore(setting, backup, volumeId),
+    ),
   )
   const volume = await settled(setting, context, volumeId)
   if (volume.status === 'available') return { restored: volume }
   const said = (await cinder.listMessages(backup.id)).filter((message) => !earlier.has(message.id))
-  if ((await backupServices(setting)) === 'down') throw servicesDown(`backup ${backup.id} cannot be restored`)
+  const { failReason } = await cinder.getBackup(backup.id)
+  const words = [
+    ...said.map((message) => message.userMessage),
+    ...(failReason !== null && failReason !== '' && failReason !== backup.failReason ? [failReason] : []),
+  ]
+  const services = await backupServices(setting)
+  if (services === 'down') throw servicesDown(`backup ${backup.id} cannot be restored`)
   return {
     failed: {
       volume,
+      services,
       byDriver: said.some(isDriverFailure),
-      said: said.length > 0 ? said.map((message) => message.userMessage).join('; ') : 'Cinder gives no reason',
+      said: words.length > 0 ? words.join('; ') : 'Cinder gives no reason',
     },
   }
 }

@@ -79,7 +79,8 @@ export async function captureSnapshot(setting: Setting, capture: Capture, contex
   })
 }
 
-async function getCaptureSnapshot({ cinder }: Setting, capture: Capture): Promise<Snapshot> {
+/** The snapshot as it is now. @throws `CK-CAPTURE-LOST` */
+export async function getCaptureSnapshot({ cinder }: Setting, capture: Capture): Promise<Snapshot> {
   try {
     const snapshot = await cinder.getSnapshot(capture.snapshotId)
     if (snapshot.status.startsWith('error') || snapshot.status === 'deleting') throw lost(capture, snapshot.status)

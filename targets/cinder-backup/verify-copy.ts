@@ -1,18 +1,16 @@
-import { CodedError } from '../../errors/coded-error.js'
 import type { Volume } from '../../openstack/cinder.js'
 import type { HashedBytes, Source } from '../../source/source.js'
 import type { Capture, Copy, CopyContext, Verification } from '../target.js'
 import { firstBytes, hashWithProgress } from './hash-part.js'
 import { readMark } from './manifest.js'
 import { asOwnBackup, backupIdOf, type OwnBackup } from './own-backups.js'
-import { restoreFailed, restoreInto, type RestoreEnd } from './restore-into.js'
-import { isRestoredFrom, markScratchAgain, removeScratch, scratchVolume } from './scratch-volume.js'
+import { restoreInto } from './restore-into.js'
+import { goneAsScratch } from './scratch-gone.js'
+import { isRestoredFrom, markScratchAgain } from './scratch-volume.js'
 import { hasCode, type Setting } from './setting.js'
-import { captureSnapshot } from './temporary-volume.js'
 import { forceReason } from './to-copy.js'
+import { untilRead, type Reading } from './until-read.js'
 import { waitForBackup } from './wait-for-backup.js'
-
-const triesToRestore = 2
 
 /** Restores the copy into a scratch volume and compares what it reads there with the capture, or with its known hash. */
 export async function verifyCopy(
@@ -29,31 +27,30 @@ export async function verifyCopy(
   if (backup.status !== 'available') {
     return damaged(copy.rootHash, `Cinder calls the backup ${backup.status}: ${backup.failReason ?? 'no reason given'}`)
   }
-  const truth = whatToCompareWith(setting, copy, own, capture)
-  if ('reason' in truth) return unverified(copy.rootHash, truth.reason)
-  let hashed: HashedBytes | undefined
-  return withScratch(setting, own, context, async (scratch) => {
-    const source = setting.sources.find(scratch.host)
-    if (source === undefined) {
-      return unverified(copy.rootHash, `no source reaches ${scratch.host ?? 'the host'} of the volume to restore into`)
-    }
-    if ('hash' in truth) {
-      const expected = { rootHash: truth.hash, sizeBytes: copy.sizeBytes }
-      return compare(setting, own, context, { scratch, source, expected })
-    }
-    hashed ??= await hashCapture(setting, truth.source, truth.capture, context)
-    return compare(setting, own, context, { scratch, source, expected: hashed })
-  })
+  const known = copy.rootHash ?? readMark(backup.metadata).rootHash
+  const truth = whatToCompareWith(setting, copy, known, capture)
+  if ('reason' in truth) return unverified(known, truth.reason)
+  let expected: Expected | { reason: string } | undefined
+  const read = async (scratch: Volume): Promise<Reading> => {
+    const reached = whoReads(setting, (capture ?? own.manifest).volume.host, scratch)
+    if ('reason' in reached) return unverified(known, reached.reason)
+    expected ??= 'hash' in truth ? knownHash(truth.hash, copy) : await hashOfCapture(truth, known, copy, context)
+    if ('reason' in expected) return unverified(null, expected.reason)
+    return compare(setting, own, context, { scratch, source: reached.source, expected })
+  }
+  return goneAsScratch(() => untilRead(setting, own, context, read))
 }
+
+type Expected = Pick<HashedBytes, 'rootHash' | 'sizeBytes'>
+type Readable = { capture: Capture; source: Source }
 
 /** The capture while it exists and can be read; else the hash that is known of it. */
 function whatToCompareWith(
   { sources }: Setting,
   copy: Copy,
-  own: OwnBackup,
+  known: string | null,
   capture: Capture | null,
-): { capture: Capture; source: Source } | { hash: string } | { reason: string } {
-  const known = copy.rootHash ?? readMark(own.backup.metadata).rootHash
+): Readable | { hash: string } | { reason: string } {
   // after a reset of the archive the capture may be another one than the copy was made from
   const same = capture !== null && capture.snapshotId === copy.snapshotId ? capture : null
   const source = same === null ? undefined : sources.find(same.volume.host)
@@ -67,27 +64,52 @@ function whatToCompareWith(
   }
 }
 
-async function hashCapture(
-  setting: Setting,
-  source: Source,
-  capture: Capture,
+/**
+ * Who reads the scratch volume: this act runs where the archived volume is reached, but Cinder's scheduler may have put
+ * the scratch volume into another zone, and trying again would not bring it back.
+ */
+function whoReads(
+  { sources }: Setting,
+  archivedHost: string | null,
+  { host }: Volume,
+): { source: Source } | { reason: string } {
+  const source = sources.find(host)
+  if (source === undefined) {
+    return { reason: `no source reaches ${host ?? 'the host'} of the volume that was made to restore into` }
+  }
+  const zone = sources.find(archivedHost)?.zone
+  if (zone === undefined || zone === source.zone) return { source }
+  return {
+    reason: `Cinder put the volume to restore into on ${host ?? 'a host'} in the zone ${source.zone}, but the archived volume is read in the zone ${zone}`,
+  }
+}
+
+function knownHash(rootHash: string, { sizeBytes }: Copy): Expected {
+  return { rootHash, sizeBytes }
+}
+
+/** After a reset of the archive the capture may have been released already. */
+async function hashOfCapture(
+  { capture, source }: Readable,
+  known: string | null,
+  copy: Copy,
   context: CopyContext,
-): Promise<HashedBytes> {
+): Promise<Expected | { reason: string }> {
   const { volumeId, host, nameId } = capture.volume
   try {
     const bytes = await source.open({ volumeId, host, nameId, snapshotId: capture.snapshotId })
     return await hashWithProgress(bytes, 'reading the capture', context)
   } catch (error) {
-    // a source cannot tell a volume that was deleted with its snapshots from a wrong directory; Cinder can
-    if (hasCode(error, 'CK-SOURCE-IMAGE-MISSING')) await captureSnapshot(setting, capture, context)
-    throw error
+    if (!hasCode(error, 'CK-CAPTURE-LOST')) throw error
+    if (known !== null) return knownHash(known, copy)
+    return { reason: 'the capture was deleted before its hash was taken' }
   }
 }
 
 interface Comparison {
   scratch: Volume
   source: Source
-  expected: { rootHash: string; sizeBytes: number }
+  expected: Expected
 }
 
 async function compare(
@@ -95,17 +117,21 @@ async function compare(
   own: OwnBackup,
   context: CopyContext,
   { scratch, source, expected }: Comparison,
-): Promise<Verification | Failed> {
-  if (!isRestoredFrom(scratch, own.backup)) {
-    const isRestored = (volume: Volume): boolean => isRestoredFrom(volume, own.backup)
+): Promise<Reading> {
+  const isRestored = (volume: Volume): boolean => isRestoredFrom(volume, own.backup)
+  const byEarlier = isRestored(scratch)
+  if (!byEarlier) {
     const end = await restoreInto(setting, context, own.backup, scratch.id, isRestored)
     if ('failed' in end) return { ...end, expected: expected.rootHash }
   }
   await markScratchAgain(setting, own, scratch)
   const read = await hashScratch(source, scratch, expected.sizeBytes, context)
+  if (read === null) return { spoilt: 'it changed while it was read', byEarlier }
   if (read.rootHash === expected.rootHash) {
     return { state: 'verified', rootHash: read.rootHash, reason: null, readBytes: read.readBytes }
   }
+  // it lay about since then, and somebody may have written to it
+  if (byEarlier) return { spoilt: 'it differs, but another attempt restored it', byEarlier }
   return damaged(
     expected.rootHash,
     `it reads back as ${read.rootHash} (${read.sizeBytes} bytes), but the capture is ${expected.rootHash} (${expected.sizeBytes} bytes)`,
@@ -113,61 +139,19 @@ async function compare(
   )
 }
 
+/** null when the scratch volume vanished or was written to, which says nothing about the copy. */
 async function hashScratch(
   source: Source,
   { id, host }: Volume,
   sizeBytes: number,
   context: CopyContext,
-): Promise<HashedBytes> {
+): Promise<HashedBytes | null> {
   try {
     const bytes = await source.open({ volumeId: id, host, nameId: null, snapshotId: null })
     return await hashWithProgress(firstBytes(bytes, sizeBytes), 'reading the restored copy', context)
   } catch (error) {
-    if (!hasCode(error, 'CK-CAPTURE-LOST')) throw error
-    // nothing is wrong with the capture: the scratch volume vanished or was written to
-    throw new CodedError('CK-SCRATCH-LOST', `the scratch volume ${id} changed while it was read`, {
-      cure: 'Leave volumes called ck-… alone. It is tried again by itself.',
-      cause: error,
-    })
-  }
-}
-
-/** A restore that failed although the service was up; whether that proves damage is decided after the second one. */
-type Failed = Extract<RestoreEnd, { failed: unknown }> & { expected: string }
-
-/**
- * Restores are tried twice, each into a fresh volume. Damage is concluded only from the backup driver's own failure;
- * a service that was restarted in the middle, or a volume that could not be attached, says nothing about the copy.
- */
-async function withScratch(
-  setting: Setting,
-  own: OwnBackup,
-  context: CopyContext,
-  act: (scratch: Volume) => Promise<Verification | Failed>,
-): Promise<Verification> {
-  for (let attempt = 1; ; attempt += 1) {
-    const scratch = await scratchVolume(setting, own, context)
-    const end = await act(scratch).catch(async (error: unknown) => {
-      await giveScratchUp(setting, scratch)
-      throw error
-    })
-    await removeScratch(setting, own, scratch, context)
-    if (!('failed' in end)) return end
-    if (attempt < triesToRestore) continue
-    if (!end.failed.byDriver) throw restoreFailed(own.backup, end.failed)
-    return damaged(end.expected, `Cinder failed ${triesToRestore} times to restore it: ${end.failed.said}`)
-  }
-}
-
-/** On the way out with an error: asks for its deletion if Cinder allows that now; removeTemporaries does the rest. */
-async function giveScratchUp({ cinder, log, name }: Setting, scratch: Volume): Promise<void> {
-  try {
-    const { status } = await cinder.getVolume(scratch.id)
-    if (status === 'available' || status.startsWith('error')) await cinder.deleteVolume(scratch.id)
-  } catch (error) {
-    if (!hasCode(error, 'CK-VOLUME-GONE')) {
-      log.warn({ target: name, volume: scratch.id, err: error }, 'the scratch volume could not be deleted yet')
-    }
+    if (hasCode(error, 'CK-CAPTURE-LOST')) return null
+    throw error
   }
 }
 

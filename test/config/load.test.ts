@@ -47,7 +47,7 @@ describe('a fault', () => {
 
   it('is an unknown key, with the keys that are known there', () => {
     expect(faultOf('cinder: {kind: cinder-backup}', 'cinder: {kind: cinder-backup, drver: ceph}')).toBe(
-      'cinderkeep.yaml:4  targets.cinder.drver: no such option; options here are kind, driver, container, chain; did you mean "driver"?',
+      'cinderkeep.yaml:4  targets.cinder.drver: no such option; options here are kind, driver, container, chain, restoreRetrySeconds; did you mean "driver"?',
     )
   })
 

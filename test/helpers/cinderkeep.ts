@@ -106,7 +106,12 @@ function configuration(lab: Lab, given: { installation: string; queue: string; p
     installation,
     listen: { queue, bind: [{ exchange: 'openstack', topics: ['notifications'] }] },
     sources: [{ match: '*@ceph#*', kind: 'rbd', conf: lab.cephConf.prod, user: lab.cephUser, pool: 'volumes' }],
-    targets: { cinder: { kind: 'cinder-backup', ...(lab.backupDriver === 'posix' && { driver: 'chunked' }) } },
+    targets: {
+      cinder: {
+        ...{ kind: 'cinder-backup', restoreRetrySeconds: 5 },
+        ...(lab.backupDriver === 'posix' && { driver: 'chunked' }),
+      },
+    },
     policies,
     pace: { heartbeat: '10s', firstRetry: '6s' },
     drain: '10s',

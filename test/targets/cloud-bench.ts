@@ -52,7 +52,7 @@ export function cloudBench(hands: CloudHands): CloudBench {
   const tag = `bench-${installation.slice(0, 8)}`
 
   const open = (): Target => {
-    const targets = openTargets(targetsOptions.parse({ cinder: hands.target }), {
+    const targets = openTargets(targetsOptions.parse({ cinder: { restoreRetrySeconds: 1, ...hands.target } }), {
       cinder: api,
       sources,
       installation,

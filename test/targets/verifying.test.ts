@@ -34,40 +34,148 @@ describe('verifying a copy', () => {
     expect(await verify(bench, copy, capture)).toMatchObject({ state: 'damaged' })
   })
 
-  it('calls it damaged when the backup driver fails twice, and tries into a fresh volume each time', async () => {
+  const failing = (times: number, reason = '', more = {}) =>
+    Array.from({ length: times }, () => ({ job: 'restore', reason, ...more }) as const)
+
+  it('calls it damaged when the driver fails three times, with long waits and into a fresh volume each time', async () => {
     const { bench, capture, copy } = await written()
-    bench.cloud.failures.push({ job: 'restore', reason: '' }, { job: 'restore', reason: '' })
+    bench.cloud.failures.push(...failing(3))
+    const start = bench.cloud.now()
     const verification = await verify(bench, copy, capture)
     expect(verification).toMatchObject({
       state: 'damaged',
       reason: expect.stringMatching(/driver failed to restore/) as unknown,
     })
     const into = called(bench, 'restoreBackup').map((one) => (one as { volumeId: string }).volumeId)
-    expect(new Set(into).size).toBe(2)
+    expect(new Set(into).size).toBe(3)
+    expect(bench.cloud.now() - start).toBeGreaterThan(20 * 60_000)
     expect(await bench.leftovers(capture)).toEqual([])
   })
 
-  it('is content when the second restore succeeds', async () => {
+  it('is content when storage comes back within a quarter of an hour', async () => {
     const { bench, capture, copy } = await written()
-    bench.cloud.failures.push({ job: 'restore', reason: '' })
+    const [[image, data] = ['', content('none')]] = [...bench.cloud.pool]
+    bench.cloud.pool.clear()
+    bench.cloud.later(() => bench.cloud.pool.set(image, data), 15 * 60_000)
     expect(await verify(bench, copy, capture)).toMatchObject({ state: 'verified' })
+    expect(called(bench, 'restoreBackup')).toHaveLength(3)
   })
 
-  it('concludes nothing from restores that failed without a word of the driver', async () => {
+  it('waits for nothing when other bytes come back, nor when Cinder says that the data are not found', async () => {
     const { bench, capture, copy } = await written()
-    const interrupted = { job: 'restore', reason: '', byDriver: false } as const
-    bench.cloud.failures.push(interrupted, interrupted)
-    await expect(verify(bench, copy, capture)).rejects.toMatchObject({ code: 'CK-RESTORE-FAILED' })
-    expect(await bench.leftovers(capture)).toEqual([])
+    bench.cloud.failures.push(...failing(1, ' rbd.ImageNotFound: [errno 2]'))
+    const start = bench.cloud.now()
+    expect(await verify(bench, copy, capture)).toMatchObject({ state: 'damaged' })
+    bench.cloud.pool.set([...bench.cloud.pool.keys()][0] ?? '', content('other'))
+    expect(await verify(bench, copy, capture)).toMatchObject({ state: 'damaged' })
+    expect(bench.cloud.now() - start).toBeLessThan(5 * 60_000)
+    expect(called(bench, 'restoreBackup')).toHaveLength(2)
+  })
+
+  it('only suspects it when the failures speak of space or rights', async () => {
+    const { bench, capture, copy } = await written()
+    bench.cloud.failures.push(...failing(3, ' No space left on device'))
+    expect(await verify(bench, copy, capture)).toMatchObject({
+      state: 'suspect',
+      reason: expect.stringMatching(/No space left.*need not be its data/) as unknown,
+    })
+  })
+
+  it('only suspects it where the services may not be listed', async () => {
+    const { bench, capture, copy } = await written()
+    bench.cloud.failures.push(...failing(3))
+    bench.cloud.faults.push({ call: 'listServices', error: codeError('CK-CLOUD-FORBIDDEN') })
+    expect(await verify(bench, copy, capture)).toMatchObject({ state: 'suspect' })
+  })
+
+  it('concludes nothing from a restore that failed without a word of the driver', async () => {
+    const { bench, capture, copy } = await written()
+    bench.cloud.failures.push(...failing(2, '', { byDriver: false }))
+    for (let attempt = 0; attempt < 2; attempt += 1) {
+      await expect(verify(bench, copy, capture)).rejects.toMatchObject({ code: 'CK-RESTORE-FAILED' })
+      expect(await bench.leftovers(capture)).toEqual([])
+    }
   })
 
   it("does not take the driver's words about an earlier restore for those about this one", async () => {
     const { bench, capture, copy } = await written()
-    bench.cloud.failures.push({ job: 'restore', reason: '' }, { job: 'restore', reason: '' })
+    bench.cloud.failures.push(...failing(3))
     expect(await verify(bench, copy, capture)).toMatchObject({ state: 'damaged' })
-    const interrupted = { job: 'restore', reason: '', byDriver: false } as const
-    bench.cloud.failures.push(interrupted, interrupted)
+    bench.cloud.failures.push(...failing(1, '', { byDriver: false }))
     await expect(verify(bench, copy, capture)).rejects.toMatchObject({ code: 'CK-RESTORE-FAILED' })
+  })
+
+  /** Kills an attempt when it tells of this phase; answers with its scratch volume. */
+  async function killedAt({ bench, capture, copy }: Awaited<ReturnType<typeof written>>, phase: string) {
+    const { context, abort } = contextFor()
+    context.report = (progress) => {
+      if (progress.phase.startsWith(phase)) abort.abort(new Error('killed'))
+    }
+    await expect(bench.open().verifyCopy(copy, capture, context)).rejects.toThrow('killed')
+    const [scratch] = [...bench.cloud.volumes.values()].filter(({ name }) => name.endsWith('-verify'))
+    if (scratch === undefined) throw new Error('there is no scratch volume')
+    return scratch
+  }
+
+  it('restores once when it is stopped after the restore: the next attempt only reads', async () => {
+    const all = await written()
+    const { bench, capture, copy } = all
+    await killedAt(all, 'reading the restored copy')
+    expect(await verify(bench, copy, capture)).toMatchObject({ state: 'verified' })
+    expect(called(bench, 'restoreBackup')).toHaveLength(1)
+    expect(await bench.leftovers(capture)).toEqual([])
+  })
+
+  it('calls nothing damaged by what lay about since an earlier attempt', async () => {
+    const all = await written()
+    const { bench, capture, copy } = all
+    const scratch = await killedAt(all, 'reading the restored copy')
+    bench.cloud.contents.set(scratch.id, content('written by somebody'))
+    expect(await verify(bench, copy, capture)).toMatchObject({ state: 'verified' })
+    expect(called(bench, 'restoreBackup')).toHaveLength(2)
+  })
+
+  it.each(['creating', 'restoring', 'reading the restored copy'])(
+    "does not say that the tenant's volume is gone when another attempt removes the scratch volume while it is %s",
+    async (phase) => {
+      const { bench, capture, copy } = await written()
+      const { context } = contextFor()
+      context.report = (progress) => {
+        if (!progress.phase.startsWith(phase) && !progress.phase.endsWith(`is ${phase}`)) return
+        for (const { id, name } of [...bench.cloud.volumes.values()]) {
+          if (!name.endsWith('-verify')) continue
+          bench.cloud.volumes.delete(id)
+          bench.cloud.contents.delete(id)
+        }
+      }
+      await expect(bench.open().verifyCopy(copy, capture, context)).rejects.toMatchObject({
+        code: expect.stringMatching(/^CK-SCRATCH-(GONE|LOST)$/) as unknown,
+      })
+    },
+  )
+
+  it('restores nothing, and says why, where the scratch volume lies in another zone', async () => {
+    const { bench, capture, copy } = await written()
+    bench.cloud.placing.host = 'fake@far#far'
+    expect(await verify(bench, copy, capture)).toMatchObject({
+      state: 'unverified',
+      reason: expect.stringMatching(/in the zone far.*in the zone default/) as unknown,
+    })
+    expect(called(bench, 'restoreBackup')).toEqual([])
+    expect(await bench.leftovers(capture)).toEqual([])
+  })
+
+  it('waits while somebody else restores the same backup', async () => {
+    const { bench, capture, copy } = await written()
+    const restore = bench.cloud.api.restoreBackup.bind(bench.cloud.api)
+    const theirs = bench.cloud.addVolume({ sizeGib: 1 })
+    bench.cloud.api.restoreBackup = async (id, volumeId) => {
+      bench.cloud.api.restoreBackup = restore
+      await restore(id, theirs.id)
+      return restore(id, volumeId)
+    }
+    expect(await verify(bench, copy, capture)).toMatchObject({ state: 'verified' })
+    expect(called(bench, 'restoreBackup')).toHaveLength(3)
   })
 
   it('removes a half restored scratch volume of a killed attempt that has lost our marks', async () => {
@@ -126,16 +234,25 @@ describe('verifying a copy', () => {
     expect(await bench.leftovers(capture)).toEqual([])
   })
 
-  it('blames the capture, not the copy, when its snapshot was deleted while it was read', async () => {
-    const { bench, capture, copy } = await written()
-    const { context } = contextFor()
-    const report = context.report.bind(context)
-    context.report = (progress) => {
-      report(progress)
-      if (progress.phase === 'reading the capture') bench.cloud.contents.set(capture.snapshotId, content('torn'))
-    }
-    await expect(bench.open().verifyCopy(copy, capture, context)).rejects.toMatchObject({ code: 'CK-CAPTURE-LOST' })
-  })
+  it.each(['before it is read', 'while it is read'])(
+    'compares with the hash that is known when the capture is deleted %s, and else says that there is none',
+    async (when) => {
+      const { bench, capture, copy } = await written()
+      const rootHash = await bench.hashOfCapture(capture)
+      const { context } = contextFor()
+      context.report = ({ phase }) => {
+        const now = when === 'while it is read' ? phase === 'reading the capture' : true
+        if (now) bench.cloud.contents.delete(capture.snapshotId)
+      }
+      expect(await bench.open().verifyCopy(copy, capture, context)).toMatchObject({
+        state: 'unverified',
+        reason: expect.stringMatching(/capture was deleted/) as unknown,
+      })
+      expect(await bench.leftovers(capture)).toEqual([])
+      const known = { ...copy, rootHash }
+      expect(await bench.open().verifyCopy(known, capture, context)).toMatchObject({ state: 'verified', rootHash })
+    },
+  )
 
   it('marks the scratch volume as ours again as soon as Cinder has written other metadata onto it', async () => {
     const { bench, capture, copy } = await written('chunked')
@@ -157,7 +274,6 @@ describe('verifying a copy', () => {
   it('finds the scratch volume of a killed attempt although Cinder took our marks off it', async () => {
     const { bench, capture, copy } = await written('chunked')
     bench.cloud.faults.push({ call: 'updateVolume', error: codeError('CK-CLOUD-UNAVAILABLE') })
-    bench.cloud.faults.push({ call: 'deleteVolume', error: codeError('CK-CLOUD-UNAVAILABLE') })
     await expect(verify(bench, copy, capture)).rejects.toMatchObject({ code: 'CK-CLOUD-UNAVAILABLE' })
     const [scratch] = [...bench.cloud.volumes.values()].filter(({ name }) => name.endsWith('-verify'))
     expect(scratch?.metadata).toMatchObject({ archive: 'gold' })

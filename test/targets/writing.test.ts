@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { readManifest } from '../../targets/cinder-backup/manifest.js'
 import type { Capture, Copy } from '../../targets/target.js'
@@ -57,6 +56,19 @@ describe('writing with the Ceph driver', () => {
     await expect(write(bench, capture)).rejects.toMatchObject({ code: 'CK-VOLUME-FAILED' })
     await write(bench, capture)
     expect(await bench.leftovers(capture)).toEqual([])
+  })
+
+  it("does not say that the tenant's volume is gone when another attempt removes the temporary one", async () => {
+    const bench = fakeBench('ceph')
+    const capture = await bench.capture()
+    const { context } = contextFor()
+    context.report = ({ phase }) => {
+      if (!phase.endsWith('-temp is creating')) return
+      for (const { id, name } of [...bench.cloud.volumes.values()]) {
+        if (name.endsWith('-temp')) bench.cloud.volumes.delete(id)
+      }
+    }
+    await expect(bench.open().writeCopy(capture, null, context)).rejects.toMatchObject({ code: 'CK-SCRATCH-GONE' })
   })
 
   it('deletes its own failed backup before the next try', async () => {
@@ -242,96 +254,33 @@ describe('writing with a chunked driver', () => {
     expect([...bench.cloud.backups.keys()].sort()).toEqual([first.ref['backupId'], second.ref['backupId']].sort())
   })
 
+  it('waits while another target backs up the same snapshot', async () => {
+    const bench = fakeBench('chunked')
+    const capture = await bench.capture()
+    const create = bench.cloud.api.createBackup.bind(bench.cloud.api)
+    bench.cloud.api.createBackup = async (request) => {
+      bench.cloud.api.createBackup = create
+      await create({ volumeId: request.volumeId, snapshotId: capture.snapshotId, name: 'of the other target' })
+      return create(request)
+    }
+    await write(bench, capture)
+    expect(requested(bench)).toHaveLength(3)
+    expect([...bench.cloud.backups.values()].map(({ status }) => status)).toEqual(['available', 'available'])
+  })
+
+  it('asks no second time when Cinder refuses for another reason', async () => {
+    const bench = fakeBench('chunked')
+    const capture = await bench.capture()
+    bench.cloud.faults.push({ call: 'createBackup', error: codeError('CK-CLOUD-BAD-REQUEST') })
+    await expect(write(bench, capture)).rejects.toMatchObject({ code: 'CK-CLOUD-BAD-REQUEST' })
+    expect(requested(bench)).toHaveLength(1)
+  })
+
   it('says so when the snapshot is gone', async () => {
     const bench = fakeBench('chunked')
     const capture = await bench.capture()
     await bench.release(capture)
     await expect(write(bench, capture)).rejects.toMatchObject({ code: 'CK-CAPTURE-LOST' })
-  })
-})
-
-describe('learning the driver', () => {
-  it('treats a cloud without any backup as one with the Ceph driver', async () => {
-    const bench = fakeBench('chunked', { learn: true })
-    await write(bench, await bench.capture())
-    expect(requested(bench)[0]).not.toHaveProperty('snapshotId')
-  })
-
-  it('treats a cloud whose records may not be read as one with the Ceph driver', async () => {
-    const bench = fakeBench('chunked', { learn: true })
-    await write(bench, await bench.capture())
-    bench.cloud.faults.push({ call: 'exportRecord', error: codeError('CK-CLOUD-FORBIDDEN') })
-    await write(bench, await bench.capture())
-    expect(requested(bench).at(-1)).not.toHaveProperty('snapshotId')
-  })
-
-  it('backs up snapshots where its own newest copies were all made by a chunked driver', async () => {
-    const bench = fakeBench('chunked', { learn: true })
-    await write(bench, await bench.capture())
-    await write(bench, await bench.capture())
-    expect(requested(bench).at(-1)).toHaveProperty('snapshotId')
-  })
-
-  it("learns nothing from somebody else's backups", async () => {
-    const bench = fakeBench('chunked', { learn: true })
-    await backupBySomebody(bench, { volumeId: bench.cloud.addVolume({ sizeGib: 1 }).id })
-    await write(bench, await bench.capture())
-    expect(requested(bench).at(-1)).not.toHaveProperty('snapshotId')
-  })
-
-  it('treats a cloud whose hosts run different drivers as one with the Ceph driver', async () => {
-    const bench = fakeBench('ceph', { learn: true })
-    await write(bench, await bench.capture())
-    bench.cloud.running.driver = 'chunked'
-    await write(bench, await bench.capture())
-    await write(bench, await bench.capture())
-    expect(requested(bench).at(-1)).not.toHaveProperty('snapshotId')
-  })
-})
-
-describe('writing by force', () => {
-  const forced = async (bench: FakeBench, capture: Capture): Promise<Copy> =>
-    bench.open().writeCopy(capture, null, contextFor().context, { force: true })
-
-  async function withoutSnapshot(bench: FakeBench, given: Partial<Capture> = {}): Promise<Capture> {
-    const capture = await bench.capture()
-    await bench.release(capture)
-    bench.cloud.advance(60_000)
-    return { ...capture, snapshotId: '', snapshotName: '', ...given }
-  }
-
-  it('backs up the volume itself in use, says crash, builds upon the last, and stays unverified with the reason', async () => {
-    const bench = fakeBench('ceph')
-    const capture = await withoutSnapshot(bench)
-    const volume = bench.cloud.volumes.get(capture.volume.volumeId)
-    if (volume !== undefined) volume.status = 'in-use'
-    const first = await forced(bench, capture)
-    expect(first).toMatchObject({ consistency: 'crash', state: 'unverified', basePoint: null })
-    bench.cloud.advance(60_000)
-    const archiveId = randomUUID()
-    const next = { ...capture, archiveId, point: `2026-11-23T02:20:00Z-${archiveId.slice(0, 8)}` }
-    expect(await forced(bench, next)).toMatchObject({ basePoint: first.point })
-    expect(requested(bench)).toMatchObject([{ force: true }, { force: true, incremental: true }])
-    const verification = await bench.open().verifyCopy(first, capture, contextFor().context)
-    expect(verification).toMatchObject({
-      state: 'unverified',
-      reason: expect.stringMatching(/nothing to compare/) as unknown,
-    })
-  })
-
-  it.each(['event:volume.create.end:1', 'event:volume.detach.end:1', 'event:compute.instance.volume.detach:1'])(
-    'refuses it for an archive asked for by %s',
-    async (slot) => {
-      const bench = fakeBench('ceph')
-      await expect(forced(bench, await withoutSnapshot(bench, { slot }))).rejects.toMatchObject({
-        code: 'CK-FORCE-REFUSED',
-      })
-    },
-  )
-
-  it('refuses it where the driver is not that of Ceph', async () => {
-    const bench = fakeBench('chunked')
-    await expect(forced(bench, await withoutSnapshot(bench))).rejects.toMatchObject({ code: 'CK-FORCE-REFUSED' })
   })
 })
 
