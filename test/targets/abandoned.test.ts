@@ -61,6 +61,15 @@ describe('removing temporaries that Cinder has forgotten', () => {
     expect(await bench.leftovers(capture)).toEqual([])
   })
 
+  it('waits half an hour only for a volume that stays in backing-up after its backup has ended', async () => {
+    const { bench, capture } = await stuckWriting()
+    for (const backup of bench.cloud.backups.values()) backup.status = 'error'
+    const { codes, tookMs } = await cleared(bench, capture)
+    expect(await bench.leftovers(capture)).toEqual([])
+    expect(codes).toEqual(['CK-STUCK-RESET'])
+    expect(tookMs).toBeLessThan(hour)
+  })
+
   it('waits half an hour only when no cinder-backup is up, and leaves the backup that nobody can delete', async () => {
     const { bench, capture } = await stuckWriting()
     setService(bench, 'cinder-backup', 'down')

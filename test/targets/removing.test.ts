@@ -104,6 +104,16 @@ describe('where the driver is another than it was taken for', () => {
     expect(bench.cloud.backups.has(good.ref['backupId'] ?? '')).toBe(false)
   })
 
+  it("removes a copy that Cinder's record proves to lie elsewhere, whatever became of the volume's other backups", async () => {
+    const { bench, capture, copy } = await written('chunked')
+    const { volumeId } = capture.volume
+    bench.cloud.failures.push({ job: 'backup', reason: 'no space' })
+    await bench.cloud.api.createBackup({ volumeId, snapshotId: capture.snapshotId, name: 'theirs' })
+    bench.cloud.advance(10_000)
+    await remove(bench, copy)
+    expect([...bench.cloud.backups.values()]).toMatchObject([{ name: 'theirs', status: 'error' }])
+  })
+
   it("clears a failed one away where Cinder's records prove that no other lies on Ceph", async () => {
     const bench = fakeBench('chunked')
     const capture = await bench.capture()
