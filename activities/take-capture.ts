@@ -46,7 +46,7 @@ export function takeCapture(deps: Deps) {
       const wasDetached = snapshot.metadata['ck:before'] === 'detached' && isDetached(after)
       const consistency = achieved(wasDetached, request)
       if (consistency === null) return refuseFloor(deps, snapshot, request, after)
-      return captureOf(request, volume, snapshot, consistency, after.watchers)
+      return captureOf(request, volume, snapshot, consistency, watchersOf(before, after))
     })
 }
 
@@ -63,6 +63,13 @@ async function useOf({ sources, log }: Deps, volume: Volume): Promise<Use> {
     log.warn({ volume: volumeId, err }, 'cannot tell who has the image open')
     return { attached, watchers: 'unknown' }
   }
+}
+
+/** Who had the image open before or after; not known when one of the two looks could not tell. */
+function watchersOf(before: Use, after: Use): Capture['watchers'] {
+  const seen = [before.watchers, after.watchers].flatMap((one) => (Array.isArray(one) ? one : []))
+  if (seen.length > 0) return [...new Set(seen)]
+  return before.watchers === 'none' && after.watchers === 'none' ? 'none' : 'unknown'
 }
 
 function isDetached({ attached, watchers }: Use): boolean {

@@ -32,7 +32,7 @@ const temporalOptions = z.strictObject({
 const paceOptions = z.strictObject({
   heartbeat: duration
     .prefault('60s')
-    .describe('An act that moves bytes and tells no progress for this long is taken for dead and tried again.'),
+    .describe('A process that gives no sign of life for this long is taken for dead, and its act is given to another.'),
   firstRetry: duration
     .prefault('15s')
     .describe('How long the first retry of an act that failed waits; then twice as long each.'),
