@@ -120,7 +120,7 @@ describe('takeCapture', () => {
     const late = await bench.run(takeCapture(watchedBy([], [client])), bench.request(volumeId))
     expect(late).toMatchObject({ consistency: 'crash', watchers: [client] })
     const early = await bench.run(takeCapture(watchedBy([client], [])), bench.request(volumeId))
-    expect(early).toMatchObject({ consistency: 'crash', watchers: 'none' })
+    expect(early).toMatchObject({ consistency: 'crash', watchers: [client] })
     const never = await bench.run(takeCapture(watchedBy([])), bench.request(volumeId))
     expect(never).toMatchObject({ consistency: 'detached', watchers: 'none' })
   })
