@@ -7,7 +7,7 @@ import { asOwnBackup, backupIdOf, type OwnBackup } from './own-backups.js'
 import { restoreInto } from './restore-into.js'
 import { goneAsScratch } from './scratch-gone.js'
 import { isRestoredFrom, markScratchAgain } from './scratch-volume.js'
-import { hasCode, type Setting } from './setting.js'
+import { hasCode, orNull, type Setting } from './setting.js'
 import { forceReason } from './to-copy.js'
 import { untilRead, type Reading } from './until-read.js'
 import { waitForBackup } from './wait-for-backup.js'
@@ -34,7 +34,8 @@ export async function verifyCopy(
   const read = async (scratch: Volume): Promise<Reading> => {
     const reached = whoReads(setting, (capture ?? own.manifest).volume.host, scratch)
     if ('reason' in reached) return unverified(known, reached.reason)
-    expected ??= 'hash' in truth ? knownHash(truth.hash, copy) : await hashOfCapture(truth, known, copy, context)
+    expected ??=
+      'hash' in truth ? knownHash(truth.hash, copy) : await hashOfCapture(setting, truth, known, copy, context)
     if ('reason' in expected) return unverified(null, expected.reason)
     return compare(setting, own, context, { scratch, source: reached.source, expected })
   }
@@ -90,6 +91,7 @@ function knownHash(rootHash: string, { sizeBytes }: Copy): Expected {
 
 /** After a reset of the archive the capture may have been released already. */
 async function hashOfCapture(
+  setting: Setting,
   { capture, source }: Readable,
   known: string | null,
   copy: Copy,
@@ -100,10 +102,17 @@ async function hashOfCapture(
     const bytes = await source.open({ volumeId, host, nameId, snapshotId: capture.snapshotId })
     return await hashWithProgress(bytes, 'reading the capture', context)
   } catch (error) {
-    if (!hasCode(error, 'CK-CAPTURE-LOST')) throw error
+    if (!(await isCaptureLost(setting, capture, error))) throw error
     if (known !== null) return knownHash(known, copy)
     return { reason: 'the capture was deleted before its hash was taken' }
   }
+}
+
+/** A source that misses the volume's image cannot tell a deleted volume from a wrong configuration; Cinder can. */
+async function isCaptureLost({ cinder }: Setting, { snapshotId }: Capture, error: unknown): Promise<boolean> {
+  if (hasCode(error, 'CK-CAPTURE-LOST')) return true
+  if (!hasCode(error, 'CK-SOURCE-IMAGE-MISSING')) return false
+  return (await orNull('CK-SNAPSHOT-GONE', () => cinder.getSnapshot(snapshotId))) === null
 }
 
 interface Comparison {

@@ -254,6 +254,20 @@ describe('verifying a copy', () => {
     },
   )
 
+  it("believes Cinder, not a source that misses the volume's image, about whether the capture is gone", async () => {
+    const { bench, capture, copy } = await written()
+    const source = bench.cloud.sources.find('fake@ceph')
+    if (source === undefined) throw new Error('no source')
+    const open = source.open.bind(source)
+    source.open = async (ref) => {
+      if (ref.snapshotId === capture.snapshotId) throw codeError('CK-SOURCE-IMAGE-MISSING')
+      return open(ref)
+    }
+    await expect(verify(bench, copy, capture)).rejects.toMatchObject({ code: 'CK-SOURCE-IMAGE-MISSING' })
+    await bench.release(capture)
+    expect(await verify(bench, copy, capture)).toMatchObject({ state: 'unverified' })
+  })
+
   it('marks the scratch volume as ours again as soon as Cinder has written other metadata onto it', async () => {
     const { bench, capture, copy } = await written('chunked')
     const { context } = contextFor()
