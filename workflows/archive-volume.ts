@@ -132,11 +132,7 @@ async function copyTo(
     await freeLane(request, plan.target)
     showArchive(request, outcome, 'verifying')
     mine.copy = await verifyCopy(request, plan, mine.copy, capture)
-    const { state, reason } = mine.copy
-    if (state === 'damaged') {
-      const message = `CK-COPY-DAMAGED  the copy on ${plan.target} did not read back as it was written: ${reason ?? 'unknown'}`
-      mine.failure = { code: 'CK-COPY-DAMAGED', message }
-    }
+    mine.failure = unproven(mine.copy)
   } catch (error) {
     if (isCancellation(error)) throw error
     mine.failure = failureOf(error)
@@ -144,6 +140,19 @@ async function copyTo(
     else mine.copy = { ...mine.copy, reason: mine.failure.message }
   }
   showArchive(request, outcome, 'verifying')
+}
+
+/** A copy that was found bad, or may be, is a failure; one that could not be looked at is not, and says so. */
+function unproven({ target, state, reason }: Copy): TargetOutcome['failure'] {
+  const why = reason ?? 'unknown'
+  if (state === 'damaged') {
+    const message = `CK-COPY-DAMAGED  the copy on ${target} did not read back as it was written: ${why}`
+    return { code: 'CK-COPY-DAMAGED', message }
+  }
+  if (state === 'suspect') {
+    return { code: 'CK-COPY-SUSPECT', message: `CK-COPY-SUSPECT  the copy on ${target} may be damaged: ${why}` }
+  }
+  return null
 }
 
 /** A target that could not be written to need not wait for the others: its next archive may begin. */

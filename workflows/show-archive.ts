@@ -46,7 +46,7 @@ function useOf(consistency: Capture['consistency'], watchers: Capture['watchers'
 
 /** The UI draws tables without any space between their columns, so each target gets paragraphs. */
 function partsOf({ target, copy, failure }: TargetOutcome, phase: ArchivePhase): string[] {
-  const failed = copy?.state === 'damaged' ? 'damaged' : 'failed'
+  const failed = copy?.state === 'damaged' || copy?.state === 'suspect' ? copy.state : 'failed'
   const state = failure === null ? (copy?.state ?? waiting(phase)) : failed
   const hash = copy?.rootHash ? [`Hash of the capture: \`${copy.rootHash}\``] : []
   const text = failure?.message ?? copy?.reason ?? null

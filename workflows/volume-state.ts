@@ -181,7 +181,8 @@ function forgetTries(state: VolumeState): void {
  */
 function isPointless(outcome: TargetOutcome | undefined, failures: number): boolean {
   if (outcome?.copy === null || outcome === undefined) return false
-  return outcome.copy.state !== 'damaged' || failures > damagedTries
+  const isBad = outcome.copy.state === 'damaged' || outcome.copy.state === 'suspect'
+  return !isBad || failures > damagedTries
 }
 
 /** What a target says it holds, in place of what was known of it. */

@@ -99,6 +99,13 @@ it('marks a copy damaged on its target and fails, when it does not read back', a
   expect(rig.stored.get('one')).toMatchObject([{ state: 'damaged' }])
 })
 
+it('fails over a copy that may be damaged, and does not call it verified', async () => {
+  rig.acts.verifyCopy = async () => ({ state: 'suspect', rootHash: null, reason: 'no space', readBytes: 0 })
+  const { message, outcome } = await failureOf((await rig.archive()).result())
+  expect(message).toContain('CK-COPY-SUSPECT  the copy on one may be damaged: no space')
+  expect(outcome.targets[0]?.copy).toMatchObject({ state: 'suspect', verifiedAt: null })
+})
+
 it('does not fail over a copy whose bytes cannot be reached, and does not call it verified', async () => {
   rig.acts.verifyCopy = async () => ({
     state: 'unverified',
