@@ -4,7 +4,7 @@ import type { CopyContext } from '../target.js'
 import { backupServices, servicesDown } from './backup-services.js'
 import { findOrCreate } from './find-or-create.js'
 import { pollUntil } from './poll-until.js'
-import { hasCode, orNull, type Setting } from './setting.js'
+import { hasCode, type Setting } from './setting.js'
 import { whenFree } from './when-free.js'
 
 /** How a restore ended: with the volume `available`, or with what Cinder says about the failure. */
@@ -79,10 +79,7 @@ async function requestRestore(setting: Setting, backup: Backup, volumeId: string
     await setting.cinder.restoreBackup(backup.id, volumeId)
     return true
   } catch (error) {
-    // without a service Cinder answers 404 (`Service cinder-backup could not be found`), as if the backup were gone
-    if (!hasCode(error, 'CK-BACKUP-GONE') && !hasCode(error, 'CK-CLOUD-NOT-FOUND')) throw error
-    const still = await orNull('CK-BACKUP-GONE', () => setting.cinder.getBackup(backup.id))
-    if (still === null) throw error
+    if (!hasCode(error, 'CK-CLOUD-UNAVAILABLE') || (await backupServices(setting)) !== 'down') throw error
     throw servicesDown(`backup ${backup.id} cannot be restored`, error)
   }
 }

@@ -50,10 +50,13 @@ export async function deleteBackup(setting: Setting, context: CopyContext, id: s
     // Cinder deletes what is `available` or `error` only; what it failed to delete must be reset by an admin
     if (backup.status === 'error_deleting') await cinder.resetStatus('backups', id, 'error')
     try {
-      // without a service this is answered by 404, which looks as if the backup were gone: so the next look decides
       await cinder.deleteBackup(id)
     } catch (error) {
-      if (!hasCode(error, 'CK-BACKUP-GONE') && !hasCode(error, 'CK-CLOUD-ANSWER-LOST')) throw error
+      if (hasCode(error, 'CK-CLOUD-UNAVAILABLE') && (await backupServices(setting)) === 'down') {
+        throw servicesDown(`backup ${id} cannot be deleted`, error)
+      }
+      // the next look tells whether it was done
+      if (!hasCode(error, 'CK-CLOUD-ANSWER-LOST')) throw error
     }
     return { waiting: { phase: `deleting backup ${id}` } }
   })

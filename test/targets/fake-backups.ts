@@ -145,8 +145,8 @@ export function fakeBackups(world: FakeWorld): BackupCalls {
         if (!['available', 'error'].includes(backup.status)) refuse('Backup status must be available or error')
         if ([...backups.values()].some((one) => one.parentId === id))
           refuse('Incremental backups exist for this backup.')
-        // a 404 (`Service cinder-backup could not be found`), which the client takes for a backup that is gone already
-        if (services[0]?.state !== 'up') return
+        // a 404 (`Service cinder-backup could not be found`), which the client knows is not about the backup
+        if (services[0]?.state !== 'up') throw codeError('CK-CLOUD-UNAVAILABLE')
         backup.status = 'deleting'
         later(() => {
           const own = imageOf({ ...backup, snapshotId: null })
@@ -161,7 +161,7 @@ export function fakeBackups(world: FakeWorld): BackupCalls {
         if (backup.status !== 'available') refuse('Backup status must be available')
         if (target.status !== 'available') refuse('Volume to be restored to must be available')
         if (target.sizeGib < backup.sizeGib) refuse('volume is too small')
-        if (services[0]?.state !== 'up') throw codeError('CK-BACKUP-GONE')
+        if (services[0]?.state !== 'up') throw codeError('CK-CLOUD-UNAVAILABLE')
         backup.status = 'restoring'
         target.status = 'restoring-backup'
         later(() => {
