@@ -94,6 +94,9 @@ export function acceptBackup(cloud: Cloud, request: ApiRequest, asked: Asked): B
   later(cloud, 'backup.create', {
     act: async () => {
       await store(cloud, caller, backup, volume, snapshot, previousStatus === 'in-use')
+      // chunked drivers alone tell how far they are, at least at the end (chunkeddriver.py, _send_progress_end)
+      if (!cloud.driver.name.endsWith('CephBackupDriver'))
+        notifyBackup(cloud, caller, backup, 'createprogress', { backup_percent: 100 })
       release()
       if (snapshot === undefined) volume.previousStatus = 'backing-up'
       backup.status = 'available'

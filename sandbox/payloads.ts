@@ -147,8 +147,14 @@ const pythonDict = (values: Record<string, string>): string =>
     .map(([key, value]) => `'${key}': '${value}'`)
     .join(', ')}}`
 
-/** Publishes `backup.<event>`. */
-export function notifyBackup(cloud: Cloud, caller: Caller, backup: BackupRecord, event: string): void {
+/** Publishes `backup.<event>`. @param more keys beside the usual ones, as `createprogress` has */
+export function notifyBackup(
+  cloud: Cloud,
+  caller: Caller,
+  backup: BackupRecord,
+  event: string,
+  more: Record<string, unknown> = {},
+): void {
   const dependents = [...cloud.state.backups.values()].filter(
     (other) => other.parentId === backup.id && other.status === 'available',
   )
@@ -169,5 +175,6 @@ export function notifyBackup(cloud: Cloud, caller: Caller, backup: BackupRecord,
     parent_id: backup.parentId,
     num_dependent_backups: dependents.length,
     snapshot_id: backup.snapshotId,
+    ...more,
   })
 }

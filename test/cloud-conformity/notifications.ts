@@ -18,7 +18,7 @@ const notification = z.looseObject({
 type Notification = z.infer<typeof notification>
 
 /** The notifications of one volume's life, as they come off a queue of our own. */
-export function notificationChecks(open: () => ConformityCloud): void {
+export function notificationChecks(driver: 'ceph' | 'chunked', open: () => ConformityCloud): void {
   describe('notifications', () => {
     let admin: Client
     let connection: ChannelModel
@@ -57,7 +57,10 @@ export function notificationChecks(open: () => ConformityCloud): void {
     afterAll(async () => {
       await connection.close()
     })
-    const mine = (): Notification[] => heard.filter(({ payload }) => payload.volume_id === volume)
+    const all = (): Notification[] => heard.filter(({ payload }) => payload.volume_id === volume)
+    const isProgress = ({ event_type: type }: Notification) => type === 'backup.createprogress'
+    /** How often progress is told depends on sizes and timers. */
+    const mine = (): Notification[] => all().filter((one) => !isProgress(one))
     const one = (type: string): Notification => {
       const found = mine().filter(({ event_type: candidate }) => candidate === type)
       expect(found).toHaveLength(1)
@@ -89,6 +92,12 @@ export function notificationChecks(open: () => ConformityCloud): void {
         ['volume.delete.start', 'volume.<backend>', 'deleting'],
         ['volume.delete.end', 'volume.<backend>', 'deleted'],
       ])
+    })
+
+    it('tell the progress of a backup, with a chunked driver alone', () => {
+      const percents = all().filter(isProgress)
+      expect(percents.length > 0).toBe(driver === 'chunked')
+      for (const { payload } of percents) expect(payload).toHaveProperty('backup_percent')
     })
 
     it('carry the payloads of a volume, a snapshot and a backup', () => {

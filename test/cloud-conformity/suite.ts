@@ -18,7 +18,7 @@ export function cloudConformity(name: string, driver: 'ceph' | 'chunked', open: 
     volumeChecks(open)
     snapshotChecks(open)
     backupChecks(driver, open)
-    notificationChecks(open)
+    notificationChecks(driver, open)
     ownClientChecks(open)
   })
 }
