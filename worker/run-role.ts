@@ -14,7 +14,7 @@ import { controlQueue, moveQueue } from '../workflows/messages.js'
 import { bundlePath } from './bundle.js'
 import { connectClient, connectWorker } from './connect-temporal.js'
 import { forwardLogs } from './forward-logs.js'
-import { openCloud } from './open-cloud.js'
+import { openConfiguredCloud } from './open-cloud.js'
 import { registerSearchAttributes } from './register-search-attributes.js'
 import { runWorker } from './run-worker.js'
 
@@ -65,7 +65,7 @@ async function work(
   temporal: TemporalConnection,
   client: Client,
 ): Promise<void> {
-  const cloud = await openCloud(config, env, log)
+  const cloud = await openConfiguredCloud(config, env, log)
   const { installation, policies, pace, internalProjectId, drainSeconds } = config
   const sources = openSources(config.sources)
   const targets = openTargets(config.targets, { cinder: cloud.cinder, sources, installation, log })

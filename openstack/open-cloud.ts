@@ -1,0 +1,24 @@
+import type { Log } from '../log/log.js'
+import { cinder, type Cinder } from './cinder.js'
+import { loadCloud, type CloudPlace } from './clouds-yaml.js'
+import { keystone, type Keystone } from './keystone.js'
+import { connectCloud } from './session.js'
+
+export interface Cloud {
+  cinder: Cinder
+  keystone: Keystone
+  /** Ends its connections. */
+  close(): void
+}
+
+/** The services of the cloud that `place` names. Asks it nothing yet. @throws CodedError `CK-CLOUD-CONFIG` */
+export async function openCloud(place: CloudPlace, deps: { log: Log; installation: string }): Promise<Cloud> {
+  const session = connectCloud(await loadCloud(place), deps)
+  return {
+    cinder: cinder(session),
+    keystone: keystone(session),
+    close: () => {
+      session.close()
+    },
+  }
+}
