@@ -21,6 +21,7 @@ prepare_cinder() { # ceph | posix
 }
 
 # Quotas unlimited: tests set their own where they are about quotas. Short report intervals: a service that died shows soon.
+# host_manager=DEBUG: the scheduler tells what it has heard of cinder-backup (backup_is_known).
 write_cinder_conf() { # ceph | posix
   local SERVICE_PROJECT CINDER_USER keystone
   # shellcheck source=/dev/null
@@ -49,6 +50,8 @@ report_interval = 2
 service_down_time = 15
 periodic_interval = 10
 periodic_fuzzy_delay = 0
+backup_driver_stats_polling_interval = 10
+default_log_levels = amqp=WARN,amqplib=WARN,oslo.messaging=INFO,oslo_messaging=INFO,sqlalchemy=WARN,stevedore=WARN,urllib3=WARN,cinder.scheduler.host_manager=DEBUG
 backup_metadata_version = 2
 quota_volumes = -1
 quota_snapshots = -1
@@ -133,6 +136,16 @@ cinder_reports() {
   started=$(stat -c %Y "$RUN/$1.pid") || return
   [ "$(sql "set time_zone = '+00:00'; select count(*) from cinder.services where \`binary\` = '$1' and not deleted
     and updated_at > greatest(from_unixtime($started), utc_timestamp() - interval 15 second)" 2>/dev/null)" = 1 ]
+}
+
+# The scheduler has heard from this process that its driver works. A starting cinder-backup first tells that it does not
+# (backup/manager.py: init_host publishes while the driver is still being checked) and corrects itself at the next
+# interval; until then every backup ends with "Service not found for creating backup", though the service is `up`.
+backup_is_known() {
+  local started
+  started=$(date -d "@$(stat -c %.3Y "$RUN/cinder-backup.pid")" '+%F %T.%3N') || return
+  awk -v started="$started" '$1 " " $2 > started && /Received backup service update/ { works = /.backend_state.: True/ }
+    END { exit !works }' "$LOG/cinder-scheduler.log"
 }
 
 cinder_request() { # METHOD PATH [JSON], as admin

@@ -78,7 +78,8 @@ answers() { # SERVICE: it does what it is for, as far as one question tells
   keystone | cinder-api) curl -s -o /dev/null --max-time 10 "http://127.0.0.1:$(port_of "$1")/" ;;
   *-mgr) ceph_cmd "${1%-mgr}" --connect-timeout 5 -s 2>/dev/null | grep -q 'mgr:.*active' ;;
   *-osd) ceph_cmd "${1%-osd}" --connect-timeout 5 -s 2>/dev/null | grep -q '1 up' ;;
-  cinder-scheduler | cinder-volume | cinder-backup) cinder_reports "$1" ;;
+  cinder-scheduler | cinder-volume) cinder_reports "$1" ;;
+  cinder-backup) cinder_reports "$1" && backup_is_known ;;
   *) listens "$(port_of "$1")" ;;
   esac
 }

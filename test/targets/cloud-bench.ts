@@ -48,7 +48,7 @@ export function cloudBench(hands: CloudHands): CloudBench {
   const session = connectCloud(hands.cloud, { log: silentLog, installation })
   const api = cinder(session)
   const sources = openSources(sourcesOptions.parse([hands.source]))
-  const mine = { volumes: new Set<string>(), snapshots: new Set<string>() }
+  const mine = { volumes: new Set<string>(), snapshots: new Set<string>(), captures: [] as Capture[] }
   const tag = `bench-${installation.slice(0, 8)}`
 
   const open = (): Target => {
@@ -64,10 +64,13 @@ export function cloudBench(hands: CloudHands): CloudBench {
     return target
   }
 
-  async function until<T>(look: () => Promise<T>, good: (seen: T) => boolean): Promise<T> {
+  /** @throws Error after two minutes, far longer than any of these takes */
+  async function until<T>(what: string, look: () => Promise<T>, good: (seen: T) => boolean): Promise<T> {
+    const end = performance.now() + 120_000
     for (;;) {
       const seen = await look()
       if (good(seen)) return seen
+      if (performance.now() > end) throw new Error(`waited in vain for ${what}: ${JSON.stringify(seen)}`)
       await delay(Math.min(500, hands.longestWaitMs))
     }
   }
@@ -80,6 +83,7 @@ export function cloudBench(hands: CloudHands): CloudBench {
     })
     mine.volumes.add(made.id)
     return until(
+      'a new volume',
       () => api.getVolume(made.id),
       ({ status }) => status !== 'creating',
     )
@@ -90,12 +94,13 @@ export function cloudBench(hands: CloudHands): CloudBench {
     const made = await api.createSnapshot({ volumeId, name: `ck-${archiveId}`, force: true })
     mine.snapshots.add(made.id)
     const snapshot = await until(
+      'a new snapshot',
       () => api.getSnapshot(made.id),
       ({ status }) => status !== 'creating',
     )
     const volume = await api.getVolume(volumeId)
     const capturedAt = new Date().toISOString()
-    return {
+    const capture: Capture = {
       point: `${capturedAt.slice(0, 19)}Z-${archiveId.slice(0, 8)}`,
       archiveId,
       archive: `archive/${volumeId}/manual:${archiveId}/1`,
@@ -109,6 +114,8 @@ export function cloudBench(hands: CloudHands): CloudBench {
       watchers: 'none',
       sizeBytes: snapshot.sizeGib * 2 ** 30,
     }
+    mine.captures.push(capture)
+    return capture
   }
 
   /** Two MiB in three places, the last at the volume's end. */
@@ -129,6 +136,7 @@ export function cloudBench(hands: CloudHands): CloudBench {
 
   async function deleteSnapshot(id: string): Promise<void> {
     await until(
+      `snapshot ${id} to be gone`,
       async () => {
         const found = (await allOf(api.listSnapshots())).find((one) => one.id === id)
         if (found !== undefined && found.status !== 'deleting') await api.deleteSnapshot(id)
@@ -144,9 +152,14 @@ export function cloudBench(hands: CloudHands): CloudBench {
     const target = open()
     // increments before what they build upon
     for (const copy of (await target.listCopies(null, context)).reverse()) await target.removeCopy(copy, context)
+    // what a test that failed left, or a snapshot with a temporary volume would never go
+    for (const { archiveId, volume } of mine.captures) {
+      await target.removeTemporaries({ archiveId, volumeId: volume.volumeId }, context)
+    }
     for (const id of mine.snapshots) await deleteSnapshot(id)
     for (const id of mine.volumes) await api.deleteVolume(id)
     await until(
+      'the volumes to be gone',
       async () => (await allOf(api.listVolumes())).some(({ id }) => mine.volumes.has(id)),
       (some) => !some,
     )
