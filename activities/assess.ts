@@ -32,6 +32,9 @@ export function assessVolume(deps: Deps) {
       policyHash: deps.policyHash,
       volume: { id, name, projectId, projectName },
       settleSeconds: decision.settleSeconds,
+      rpoSeconds: null,
+      nextAt: null,
+      waitUntil: null,
       plan: decision.kind === 'archive' ? plan(deps, request, volume, decision) : null,
     }
   }
@@ -48,7 +51,16 @@ async function lookUp({ cinder }: Deps, volumeId: string): Promise<Volume | null
 
 function gone({ policyHash }: Deps, volumeId: string): Verdict {
   const reasons = [`Cinder has no volume ${volumeId} any more; its copies are kept`]
-  return { kind: 'gone', reasons, volume: null, policy: null, policyHash, settleSeconds: 0, plan: null }
+  const nothing = {
+    volume: null,
+    policy: null,
+    settleSeconds: 0,
+    rpoSeconds: null,
+    nextAt: null,
+    waitUntil: null,
+    plan: null,
+  }
+  return { kind: 'gone', reasons, policyHash, ...nothing }
 }
 
 /** Which target writes and reads back where: bytes go to the movers of the volume's zone, REST calls stay here. */
@@ -61,5 +73,5 @@ function plan(deps: Deps, { volumeId, slot, attempt }: AssessRequest, volume: Vo
     return { target, kind, force, writeQueue: queueOf(queues.write), verifyQueue: queueOf(queues.verify) }
   })
   const archiveId = archiveIdOf(deps.installation, volumeId, slot, attempt)
-  return { archiveId, consistency: decision.consistency, targets, pace: deps.pace }
+  return { archiveId, consistency: decision.consistency, targets, pace: deps.pace, permits: [] }
 }

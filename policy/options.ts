@@ -207,6 +207,11 @@ export function toPolicies(options: PoliciesOptions): Policy[] {
         target: copy.target,
         force: copy.force === undefined ? null : { maxSizeGib: copy.force.maxSize, window: null },
       })),
+      every: null,
+      timezone: 'UTC',
+      window: null,
+      permits: null,
+      rpoSeconds: null,
     }
   })
 }

@@ -13,6 +13,14 @@ export interface VolumeFacts {
   status: string
   metadata: Record<string, string>
   migrationStatus: string | null
+  /** The servers that have it attached; a name where Nova told it. */
+  servers: { id: string; name: string | null }[]
+}
+
+/** A daily time in which archives may begin, in the policy's time zone; it may pass midnight. Minutes of the day. */
+export interface Window {
+  from: number
+  to: number
 }
 
 /** A policy as configured, defaults filled in; `policy/options.ts` parses it. */
@@ -25,12 +33,22 @@ export interface Policy {
   settleSeconds: number
   consistency: { prefer: Consistency[]; require: Consistency }
   copies: PolicyCopy[]
+  /** When archives are due besides events: five fields of cron; null: at no time. */
+  every: string | null
+  /** IANA name; for `every` and `window`. */
+  timezone: string
+  /** null: at any time. Archives that a person asks for do not wait for it. */
+  window: Window | null
+  /** At most so many archives of the policy at once; null: no limit. */
+  permits: number | null
+  /** A volume whose last verified point is older is overdue; null: never. */
+  rpoSeconds: number | null
 }
 
 export interface PolicyCopy {
   target: string
   /** cinder-backup only: `force` incremental on the volume itself (design section 7); null: a full, consistent copy. */
-  force: { maxSizeGib: number; window: string | null } | null
+  force: { maxSizeGib: number; window: Window | null } | null
 }
 
 export interface Where extends Condition {
@@ -43,6 +61,8 @@ export interface Condition {
   metadata?: Record<string, string>
   type?: string[]
   name?: string[]
+  /** Ids or name patterns of servers; a volume that none of them has attached does not match. */
+  server?: string[]
   size?: { atLeastGib?: number; atMostGib?: number }
 }
 

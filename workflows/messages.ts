@@ -7,7 +7,14 @@ export const controlQueue = 'control'
 export const moveQueue = (zone: string): string => `move@${zone}`
 
 /** Names of the workflow types, for those who start them without importing workflow code. */
-export const workflowTypes = { watchVolume: 'watchVolume', archiveVolume: 'archiveVolume' } as const
+export const workflowTypes = {
+  watchVolume: 'watchVolume',
+  archiveVolume: 'archiveVolume',
+  verifyPoint: 'verifyPoint',
+  runPolicy: 'runPolicy',
+  reconcile: 'reconcile',
+  permits: 'permits',
+} as const
 
 export const volumeWorkflowId = (volumeId: string): string => `volume/${volumeId}`
 export const archiveWorkflowId = (volumeId: string, slot: string, attempt: number): string =>
@@ -16,7 +23,17 @@ export const archiveWorkflowId = (volumeId: string, slot: string, attempt: numbe
 export const archiveWorkflowPrefix = (volumeId: string): string => `archive/${volumeId}/`
 /** What asked for an archive when a person did; `id` is a UUID. */
 export const manualSlot = (id: string): string => `manual:${id}`
-export const eventSlot = (hint: Hint): string => `event:${hint.event}:${hint.messageId}`
+/** What asked for an archive when a policy's schedule did; `at` is the nominal time, ISO 8601 in UTC. */
+export const scheduleSlot = (policy: string, at: string): string => `policy:${policy}@${at}`
+export const eventSlot = ({ event, messageId, nominal }: Hint): string =>
+  nominal === undefined ? `event:${event}:${messageId}` : scheduleSlot(nominal.policy, nominal.at)
+/** A policy's schedule and its workflows; the server appends `-<nominal time>` to those. */
+export const policyWorkflowId = (name: string): string => `policy/${name}`
+/** The schedule that looks for what notifications missed; it also carries the policies that are applied. */
+export const reconcileWorkflowId = 'reconcile'
+export const permitsWorkflowId = 'permits/all'
+export const verifyWorkflowId = (volumeId: string, point: string, id: string): string =>
+  `verify/${volumeId}/${point}/${id}`
 
 // --- watch-volume -----------------------------------------------------------------------------------------------
 
@@ -24,9 +41,15 @@ export const eventSlot = (hint: Hint): string => `event:${hint.event}:${hint.mes
 export interface Hint {
   /** oslo's `message_id`; a second hint of the same id has no effect. */
   messageId: string
-  /** `volume.detach.end`, … */
+  /** `volume.detach.end`, …; `scheduleEvent` and `reconcileEvent` are our own. */
   event: string
+  /** With `scheduleEvent`: whose nominal time it is, ISO 8601 in UTC. */
+  nominal?: { policy: string; at: string }
 }
+/** A policy's `every` says that an archive is due. */
+export const scheduleEvent = 'policy.due'
+/** `reconcile` found a reason to look that no notification gave. */
+export const reconcileEvent = 'reconcile'
 
 /** Hints for one volume; a burst that the listener holds at once is one signal. */
 export const hintSignal = defineSignal<[Hint[]]>('hint')
@@ -83,6 +106,8 @@ export interface RunningArchive {
   targets: string[]
   /** How many tries for this slot failed before it. */
   failures: number
+  /** How many were put off before it, for want of quota or space: nothing was wrong. */
+  deferrals: number
   /** After this time without a sign of life an attempt of its acts has noticed that it was given up. */
   heartbeatSeconds: number
 }
@@ -97,6 +122,8 @@ export interface Want {
   reason: string
   /** How many tries failed; 0 when its lane was only busy. */
   failures: number
+  /** How many tries were put off, for want of quota or space. */
+  deferrals: number
 }
 
 /** Hints that wait for the end of the settle time, or to be looked at for the first time. */
@@ -134,6 +161,14 @@ export interface VolumeState {
   /** Targets that have not yet said which copies they hold; null: none was asked, not even for their names. */
   rebuilding: string[] | null
   sourceGone: boolean
+  /** Of the policy, at the last verdict. */
+  rpoSeconds: number | null
+  /** The next nominal time of the policy's schedule at the last verdict, ISO 8601. */
+  nextAt: string | null
+  /** Since when a policy protects it, ISO 8601: a volume without any verified point is overdue from then on. */
+  protectedSince: string | null
+  /** The newest nominal time that each policy's schedule told: older ones are refused. */
+  lastNominal: Record<string, string>
   /** The last verdict in words; for people. */
   lastReasons: string[]
 }
@@ -159,6 +194,8 @@ export interface AssessRequest {
   manual: boolean
   /** Only these targets (a retry, a lane that was busy, a person's choice); null: all of the policy. */
   targets: string[] | null
+  /** The newest point that is not damaged; `reconcileEvent` asks whether anything was missed since. */
+  last: { capturedAt: string; consistency: Consistency } | null
 }
 
 /** One target of an archive and where its acts run. */
@@ -191,6 +228,11 @@ export interface Verdict {
   /** SHA-256 of the policies the verdict was made from, hex. */
   policyHash: string
   settleSeconds: number
+  rpoSeconds: number | null
+  /** The next nominal time of the policy's schedule, ISO 8601. */
+  nextAt: string | null
+  /** With `wait`: not before then, ISO 8601 (a window that is closed); null: soon. */
+  waitUntil: string | null
   /** Only with `archive`. */
   plan: ArchivePlan | null
 }
@@ -201,6 +243,15 @@ export interface ArchivePlan {
   consistency: { prefer: Consistency[]; require: Consistency }
   targets: TargetPlan[]
   pace: Pace
+  /** What it must be permitted to use before it captures; empty: nobody is asked. */
+  permits: PermitWanted[]
+}
+
+/** `backend:<host@backend>`, `target:<name>`, `policy:<name>` or `all`. */
+export interface PermitWanted {
+  scope: string
+  /** How many archives may use it at once; null: any number, but it can be paused. */
+  limit: number | null
 }
 
 // --- archive-volume ---------------------------------------------------------------------------------------------
@@ -214,6 +265,8 @@ export interface ArchiveRequest extends ArchivePlan {
   /** A finished capture handed over by a group; null: take one. */
   capture: Capture | null
   group: string | null
+  /** No target of it holds a point of the volume yet: a first copy, which is large. */
+  first: boolean
   /** Who is told when a lane is free: a workflow id, or null. */
   entity: string | null
 }

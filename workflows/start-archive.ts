@@ -30,6 +30,7 @@ export async function startArchive(
     attempt: archive.attempt,
     capture: null,
     group: null,
+    first: false,
     entity: volumeWorkflowId(volume.id),
   }
   const { archive: workflowId, ...memo } = archive

@@ -40,6 +40,10 @@ export function freshState(): VolumeState {
     refused: [],
     rebuilding: null,
     sourceGone: false,
+    rpoSeconds: null,
+    nextAt: null,
+    protectedSince: null,
+    lastNominal: {},
     lastReasons: [],
   }
 }
@@ -102,11 +106,11 @@ export function nextAlarm(state: VolumeState): number | null {
 }
 
 /** One more archive for targets whose lane is busy. A want that waits already stands: it will cover this one too. */
-export function wantLater(state: VolumeState, targets: string[], want: Omit<Want, 'failures'>): void {
+export function wantLater(state: VolumeState, targets: string[], want: Omit<Want, 'failures' | 'deferrals'>): void {
   for (const target of targets) {
     const waiting = state.wants[target]
     // a retry that sleeps is overtaken by a newer reason to archive
-    if (waiting === undefined || waiting.failures > 0) state.wants[target] = { ...want, failures: 0 }
+    if (waiting === undefined || waiting.failures > 0) state.wants[target] = { ...want, failures: 0, deferrals: 0 }
   }
 }
 
@@ -161,7 +165,7 @@ export function endArchive(
       const failures = ended.failures + 1
       if (reason === null || state.wants[target] !== undefined || isPointless(its, failures)) continue
       state.wants[target] = {
-        ...{ slot: ended.slot, events: ended.events, reason, failures },
+        ...{ slot: ended.slot, events: ended.events, reason, failures, deferrals: 0 },
         at: options.now + backoffMs(failures),
       }
     }

@@ -188,7 +188,16 @@ export async function watchVolume(carried?: VolumeState): Promise<void> {
   }
 
   function request(slot: string, what: Partial<AssessRequest>): AssessRequest {
-    return { volumeId, slot, attempt: nextTry(state, slot), events: [], manual: false, targets: null, ...what }
+    return {
+      volumeId,
+      slot,
+      attempt: nextTry(state, slot),
+      events: [],
+      manual: false,
+      targets: null,
+      last: null,
+      ...what,
+    }
   }
 
   /** Starts what the verdict plans on the lanes that are free; none: nothing. */
@@ -201,6 +210,7 @@ export async function watchVolume(carried?: VolumeState): Promise<void> {
     const attempt = nextTry(state, why.slot)
     const archive: RunningArchive = {
       ...why,
+      deferrals: 0,
       attempt,
       heartbeatSeconds: plan.pace.heartbeatSeconds,
       archive: archiveWorkflowId(volumeId, why.slot, attempt),

@@ -32,7 +32,7 @@ afterAll(async () => {
 
 const slot = 'event:volume.detach.end:1'
 const asked = (volumeId: string, change: Partial<AssessRequest> = {}): AssessRequest => ({
-  ...{ volumeId, slot, attempt: 1, events: ['volume.detach.end'], manual: false, targets: null },
+  ...{ volumeId, slot, attempt: 1, events: ['volume.detach.end'], manual: false, targets: null, last: null },
   ...change,
 })
 

@@ -80,12 +80,16 @@ export async function workflowRig(options: { targets?: string[]; settleSeconds?:
         policyHash: 'h',
       },
       settleSeconds,
+      rpoSeconds: null,
+      nextAt: null,
+      waitUntil: null,
       plan: due
         ? {
             archiveId: uuidOf(`${slot}/${attempt}`),
             consistency: { prefer: ['detached', 'crash'], require: 'crash' },
             targets: plan,
             pace: { heartbeatSeconds: 5, firstRetrySeconds: 1, captureMaxAgeSeconds: 3600 },
+            permits: [],
           }
         : null,
     }
@@ -141,12 +145,12 @@ export async function workflowRig(options: { targets?: string[]; settleSeconds?:
     async archive(change: Partial<ArchiveRequest> = {}) {
       const slot = `manual:${randomUUID()}`
       const { plan, volume, policy, policyHash } = verdictFor({
-        ...{ slot, attempt: 1, targets: null, events: [], manual: true, volumeId },
+        ...{ slot, attempt: 1, targets: null, events: [], manual: true, volumeId, last: null },
       })
       if (plan === null || volume === null) throw new Error('no plan')
       const request = {
         ...plan,
-        ...{ volume, policy, policyHash, slot, attempt: 1, capture: null, group: null, entity: null },
+        ...{ volume, policy, policyHash, slot, attempt: 1, capture: null, group: null, first: false, entity: null },
       }
       return temporal.client.workflow.start<typeof archiveVolume>('archiveVolume', {
         ...{ workflowId: archiveWorkflowId(volumeId, slot, 1), taskQueue, args: [{ ...request, ...change }] },

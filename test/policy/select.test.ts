@@ -17,6 +17,7 @@ const anyVolume: fc.Arbitrary<VolumeFacts> = fc.record({
   status: fc.constantFrom('available', 'in-use'),
   metadata: fc.dictionary(word, word),
   migrationStatus: fc.option(fc.constantFrom('success', 'error', 'migrating', 'starting', 'completing')),
+  servers: fc.constant([]),
 })
 const condition = fc.record(
   {

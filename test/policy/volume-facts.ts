@@ -13,6 +13,7 @@ export function volumeFacts(change: Partial<VolumeFacts> = {}): VolumeFacts {
     status: 'available',
     metadata: {},
     migrationStatus: null,
+    servers: [],
     ...change,
   }
 }
@@ -26,6 +27,11 @@ export function policy(name: string, change: Partial<Policy> = {}): Policy {
     settleSeconds: 30,
     consistency: { prefer: ['detached', 'crash'], require: 'crash' },
     copies: [{ target: 'cinder', force: null }],
+    every: null,
+    timezone: 'UTC',
+    window: null,
+    permits: null,
+    rpoSeconds: null,
     ...change,
   }
 }

@@ -23,7 +23,7 @@ import {
 const known = (): VolumeState => ({ ...freshState(), rebuilding: [], policy: 'all' })
 const archive = (targets: string[], slot = 's'): RunningArchive => ({
   ...{ archive: `archive/v/${slot}/1`, archiveId: 'a', slot, attempt: 1, events: ['volume.create.end'], targets },
-  ...{ failures: 0, heartbeatSeconds: 5 },
+  ...{ failures: 0, deferrals: 0, heartbeatSeconds: 5 },
 })
 function copy(target: string, i: number, state: Copy['state'] = 'verified', padding = ''): Copy {
   const capturedAt = new Date(Date.UTC(2026, 0, 1) + i * 3_600_000).toISOString()

@@ -168,6 +168,7 @@ describe('volumes that change hands or go', () => {
       slot: 's',
       attempt: 1,
       targets: null,
+      last: null,
       events: [],
       manual: false,
       volumeId: '',
