@@ -2,9 +2,10 @@ import type { Log } from '../log/log.js'
 import { cinder, type Cinder } from './cinder.js'
 import { loadCloud, type CloudPlace } from './clouds-yaml.js'
 import { keystone, type Keystone } from './keystone.js'
-import { connectCloud } from './session.js'
+import { connectCloud, type CloudSession } from './session.js'
 
 export interface Cloud {
+  session: CloudSession
   cinder: Cinder
   keystone: Keystone
   /** Ends its connections. */
@@ -15,6 +16,7 @@ export interface Cloud {
 export async function openCloud(place: CloudPlace, deps: { log: Log; installation: string }): Promise<Cloud> {
   const session = connectCloud(await loadCloud(place), deps)
   return {
+    session,
     cinder: cinder(session),
     keystone: keystone(session),
     close: () => {

@@ -7,7 +7,7 @@ import { chooseMicroversion, versionsSchema, type MicroversionRange } from './mi
 import type { CloudOptions, ServiceType } from './options.js'
 import { createRedactor } from './redact.js'
 import { errorOfAnswer } from './refusal.js'
-import { createTokens, type Token } from './token.js'
+import { createTokens, type Identity, type Token } from './token.js'
 import { createTransport, type RawAnswer, type RawRequest } from './transport.js'
 
 export interface CloudRequest {
@@ -27,11 +27,17 @@ export interface CloudAnswer {
   status: number
   /** Parsed; null when there was none. */
   body: unknown
+  /** The service's clock, milliseconds since the epoch, to the second; null when its answer does not tell. */
+  date: number | null
 }
 
 export interface CloudSession {
   /** The project that everything made through this session belongs to. */
   projectId(): Promise<string>
+  /** Whom Keystone takes us for. @throws CloudError */
+  identity(): Promise<Identity>
+  /** Where the service lies, up to and with its version, and the microversions it offers; empty texts: none. */
+  offer(service: ServiceType): Promise<{ url: string; microversions: MicroversionRange }>
   /**
    * A GET is asked again, twice at most, when the service fails or nothing answers; nothing else ever is, but for the
    * one 401 after which it goes out with a new token (a service that refuses a token has done nothing).
@@ -125,16 +131,26 @@ export function connectCloud(options: CloudOptions, deps: { log: Log; installati
       const version = chooseMicroversion(wanted.microversion, await offered(token, service), call)
       return { ...raw, headers: { 'openstack-api-version': `${microversionNames[service]} ${version}` } }
     })
-    return { call: answer.call, status: answer.status, body: readJson(answer) }
+    return { call: answer.call, status: answer.status, body: readJson(answer), date: dateOf(answer) }
   }
 
   return {
     projectId: async () => (await tokens.current()).projectId,
+    identity: async () => (await tokens.current()).identity,
+    offer: async (service) => {
+      const token = await tokens.current()
+      return { url: findEndpoint(token.catalog, service, options), microversions: await offered(token, service) }
+    },
     request,
     close: () => {
       transport.close()
     },
   }
+}
+
+function dateOf({ headers }: RawAnswer): number | null {
+  const time = Date.parse(headers.date ?? '')
+  return Number.isNaN(time) ? null : time
 }
 
 function queryOf(query: NonNullable<CloudRequest['query']>): URLSearchParams {

@@ -4,14 +4,27 @@ import type { Log } from '../log/log.js'
 import { readAs, readJson } from './answer.js'
 import { catalogSchema, versionedBase, type Catalog } from './catalog.js'
 import { CloudError, cloudConfigError } from './errors.js'
+import { maybe } from './fields.js'
 import type { CloudOptions, NameOrId } from './options.js'
 import type { Redactor } from './redact.js'
 import { errorOfAnswer } from './refusal.js'
 import type { RawAnswer, Transport } from './transport.js'
 
+/** Whom Keystone takes us for. */
+export interface Identity {
+  userName: string
+  projectId: string
+  projectName: string
+  /** Names of the roles in the project. */
+  roles: string[]
+  /** An application credential that may make others like itself; null for a password. */
+  unrestrictedCredential: boolean | null
+}
+
 export interface Token {
   value: string
   projectId: string
+  identity: Identity
   catalog: Catalog
   /** On the clock of `performance.now()`. */
   renewAt: number
@@ -53,7 +66,10 @@ const tokenSchema = z.object({
   token: z.object({
     expires_at: z.string(),
     issued_at: z.string().nullish(),
-    project: z.object({ id: z.string().min(1) }).nullish(),
+    user: z.object({ name: maybe }).nullish(),
+    project: z.object({ id: z.string().min(1), name: maybe }).nullish(),
+    roles: z.array(z.object({ name: maybe })).nullish(),
+    application_credential: z.object({ restricted: z.boolean().nullish() }).nullish(),
     catalog: catalogSchema.nullish(),
   }),
 })
@@ -91,6 +107,13 @@ async function ask(
   return {
     value,
     projectId: token.project.id,
+    identity: {
+      userName: token.user?.name ?? '',
+      projectId: token.project.id,
+      projectName: token.project.name ?? token.project.id,
+      roles: (token.roles ?? []).flatMap(({ name }) => (name === null ? [] : [name])),
+      unrestrictedCredential: token.application_credential ? token.application_credential.restricted === false : null,
+    },
     catalog: token.catalog ?? [],
     renewAt: performance.now() + (lifetime - marginSeconds) * 1000,
   }
