@@ -14,6 +14,7 @@ import { markCopy } from './mark-copy.js'
 import { moveActivities } from './move-activities.js'
 import { releaseCapture } from './release-capture.js'
 import { removeTemporaries } from './remove-temporaries.js'
+import { runPolicy } from './run-policy.js'
 import { takeCapture } from './take-capture.js'
 import { undoArchive } from './undo-archive.js'
 
@@ -49,5 +50,6 @@ export function controlActivities(deps: Deps) {
     releaseCapture: releaseCapture(deps),
     removeTemporaries: removeTemporaries(deps),
     markCopy: markCopy(deps),
+    runPolicy: runPolicy(deps),
   }
 }

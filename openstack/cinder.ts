@@ -44,6 +44,8 @@ export interface Volume {
   snapshotId: string | null
   sourceVolumeId: string | null
   createdAt: string
+  /** When Cinder last changed anything of it (its status at an attach or detach, a name, …); null when it never did. */
+  updatedAt: string | null
   metadata: Record<string, string>
   imageMetadata: Record<string, string>
   attachments: Attachment[]
@@ -120,9 +122,13 @@ export interface Message {
 export interface Cinder {
   /** @throws CodedError `CK-VOLUME-GONE` */
   getVolume(id: string): Promise<Volume>
-  /** Pages through; `name` is exact. `allProjects` needs an admin. */
+  /**
+   * Pages through; `name` is exact. `allProjects` needs an admin. With `after` it begins behind the last of these
+   * volumes that still exists, and from the start when none does.
+   */
   listVolumes(filter?: {
     allProjects?: boolean
+    after?: string[]
     name?: string
     status?: string
     metadata?: Record<string, string>

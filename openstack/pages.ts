@@ -13,6 +13,8 @@ export interface Collection<T> {
   path: string
   query: NonNullable<CloudRequest['query']>
   item: z.ZodType<T>
+  /** Ids of items in their order: the list begins behind the last one that still exists, or at its start. */
+  after?: string[]
 }
 
 /**
@@ -32,7 +34,7 @@ export async function* pages<T extends { id: string }>(
     return { items: body[name] as T[], links: body[`${name}_links`] as z.output<typeof links> }
   }
   const seen = new Set<string>()
-  let page = await ask()
+  let page = await askFrom(collection.after ?? [], ask)
   for (;;) {
     const fresh = page.items.filter((item) => !seen.has(item.id))
     for (const item of fresh) {
@@ -58,6 +60,17 @@ export async function* pages<T extends { id: string }>(
 }
 
 const links = z.array(z.object({ rel: z.string() })).nullish()
+
+/** A place that is no more costs only time: everything is listed again. */
+async function askFrom<P>(after: string[], ask: (marker?: string) => Promise<P>): Promise<P> {
+  if (after.length === 0) return ask()
+  try {
+    return await askAfter(after, ask)
+  } catch (error) {
+    if (!after.some((marker) => isMarkerGone(error, marker))) throw error
+    return ask()
+  }
+}
 
 /** The last item may have been deleted since: then the one before it marks the place. */
 async function askAfter<P>(ids: string[], ask: (marker: string) => Promise<P>): Promise<P> {

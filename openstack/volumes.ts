@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { type CinderCalls, unlessGone } from './cinder-call.js'
 import type { Cinder, Volume } from './cinder.js'
-import { flag, gib, id, instant, labels, maybe, text } from './fields.js'
+import { flag, gib, id, instant, labels, maybe, maybeInstant, text } from './fields.js'
 import { pages } from './pages.js'
 
 const attachment = z
@@ -37,6 +37,7 @@ function volumeSchema(ownProject?: string) {
       snapshot_id: maybe,
       source_volid: maybe,
       created_at: instant,
+      updated_at: maybeInstant,
       metadata: labels,
       volume_image_metadata: labels,
       attachments: z
@@ -66,6 +67,7 @@ function volumeSchema(ownProject?: string) {
         snapshotId: raw.snapshot_id,
         sourceVolumeId: raw.source_volid,
         createdAt: raw.created_at,
+        updatedAt: raw.updated_at,
         metadata: raw.metadata,
         imageMetadata: raw.volume_image_metadata,
         attachments: raw.attachments,
@@ -100,6 +102,7 @@ export function volumeCalls(calls: CinderCalls): VolumeCalls {
           metadata: metadata === undefined ? undefined : JSON.stringify(metadata),
         },
         item: volumeSchema(),
+        ...(filter.after !== undefined && { after: filter.after }),
       })
       for await (const volume of all) {
         // filters that the cloud does not allow are ignored by it, and an object by another name must never be adopted

@@ -22,7 +22,8 @@ export const archiveWorkflowId = (volumeId: string, slot: string, attempt: numbe
 /** What the ids of all archives of a volume begin with. */
 export const archiveWorkflowPrefix = (volumeId: string): string => `archive/${volumeId}/`
 /** What asked for an archive when a person did; `id` is a UUID. */
-export const manualSlot = (id: string): string => `manual:${id}`
+export const manualSlotPrefix = 'manual:'
+export const manualSlot = (id: string): string => `${manualSlotPrefix}${id}`
 /** What asked for an archive when a policy's schedule did; `at` is the nominal time, ISO 8601 in UTC. */
 export const scheduleSlot = (policy: string, at: string): string => `policy:${policy}@${at}`
 export const eventSlot = ({ event, messageId, nominal }: Hint): string =>
@@ -74,6 +75,20 @@ export interface RequestState {
   reasons: string[]
 }
 export const requestQuery = defineQuery<RequestState, [string]>('request')
+
+export interface VerifyNow {
+  /** A UUID chosen by the caller: asking twice is asking once. */
+  id: string
+  point: string
+  /** null: every target that has a copy of it. */
+  targets: string[] | null
+}
+/** Accepts at once; the copies are read back under the returned id, beside whatever else is done. */
+export const verifyNowUpdate = defineUpdate<{ verification: string }, [VerifyNow]>('verifyNow')
+/** A verification ends so that proves no copy, or not all; details: [VerifyOutcome]. */
+export const verifyFailedType = 'CK-VERIFY-FAILED'
+/** Something was found out about a copy, and written on its target. */
+export const copyChangedSignal = defineSignal<[Copy]>('copyChanged')
 
 /** A capture with its copies. */
 export interface RecoveryPoint {
@@ -136,6 +151,8 @@ export interface Burst {
   dueAt: number
   /** How often looking failed (Cinder did not answer, …). */
   failures: number
+  /** It waits for its policy's window to open. */
+  waitsForWindow: boolean
 }
 
 /** What a volume's workflow carries from run to run. A run that starts without it rebuilds first. */
@@ -158,6 +175,8 @@ export interface VolumeState {
   tries: Record<string, number>
   asked: { slot: string; targets: string[] | null }[]
   refused: { slot: string; reasons: string[] }[]
+  /** Points that a person wants read back and that were not yet begun with. */
+  verifications: VerifyNow[]
   /** Targets that have not yet said which copies they hold; null: none was asked, not even for their names. */
   rebuilding: string[] | null
   sourceGone: boolean
@@ -293,3 +312,19 @@ export interface ArchiveOutcome {
 export const archiveFailedType = 'CK-ARCHIVE-FAILED'
 
 export const outcomeQuery = defineQuery<ArchiveOutcome>('outcome')
+
+// --- run-policy -------------------------------------------------------------------------------------------------
+
+/** What a run of a policy's schedule did. */
+export interface PolicyRunReport {
+  policy: string
+  /** The nominal time, ISO 8601 in UTC. */
+  at: string
+  /** How many volumes of the cloud were looked at. */
+  volumes: number
+  /** How many of them are the policy's and were told that they are due. */
+  told: number
+  /** How many Temporal refused to tell; the first ones by name. */
+  refused: number
+  refusals: { volume: string; reason: string }[]
+}

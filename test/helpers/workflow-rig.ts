@@ -18,9 +18,12 @@ const codePath = fileURLToPath(new URL('../../dist/workflow-bundle.js', import.m
 // what the SDK says of workers that start and stop is no business of a test's
 Runtime.install({ logger: new DefaultLogger('ERROR'), shutdownSignals: [] })
 
+/** The acts of one volume and its archives; those that look at all volumes have tests of their own. */
+type VolumeActs = Omit<ControlActivities, 'runPolicy'>
+
 /** Which act was done with what, in order. */
 export interface Call {
-  activity: keyof ControlActivities
+  activity: keyof VolumeActs
   request: Record<string, unknown>
 }
 
@@ -37,7 +40,7 @@ export async function workflowRig(options: { targets?: string[]; settleSeconds?:
   const stored = new Map<string, Copy[]>(targets.map((target) => [target, []]))
   const deps = { workflows: temporal.client.workflow, targets: new Map(targets.map((name) => [name, {}])) } as never
 
-  const acts: ControlActivities = {
+  const acts: VolumeActs = {
     assess: async (request) => verdictFor(request),
     beginRebuild: beginRebuild(deps),
     listCopies: async ({ target }) => stored.get(target) ?? [],
@@ -107,7 +110,7 @@ export async function workflowRig(options: { targets?: string[]; settleSeconds?:
   }
 
   const traced = Object.fromEntries(
-    (Object.keys(acts) as (keyof ControlActivities)[]).map((activity) => [
+    (Object.keys(acts) as (keyof VolumeActs)[]).map((activity) => [
       activity,
       async (request: Record<string, unknown>) => {
         calls.push({ activity, request })
@@ -129,7 +132,7 @@ export async function workflowRig(options: { targets?: string[]; settleSeconds?:
 
   return {
     ...{ acts, calls, stored, temporal, taskQueue, volumeId, entityId, entity, captureOf, verdictFor, log: silentLog },
-    named: (activity: keyof ControlActivities) => calls.filter((call) => call.activity === activity),
+    named: (activity: keyof VolumeActs) => calls.filter((call) => call.activity === activity),
     async hint(...hints: (Partial<Hint> | string)[]): Promise<void> {
       const full = hints.map((hint) =>
         typeof hint === 'string'
