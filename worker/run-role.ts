@@ -15,6 +15,7 @@ import { bundlePath } from './bundle.js'
 import { connectClient, connectWorker } from './connect-temporal.js'
 import { forwardLogs } from './forward-logs.js'
 import { openConfiguredCloud } from './open-cloud.js'
+import { pausedScopes } from './paused-scopes.js'
 import { registerSearchAttributes } from './register-search-attributes.js'
 import { runWorker } from './run-worker.js'
 
@@ -80,6 +81,7 @@ async function work(
         policyHash: policyHash(policies),
         cinder: cloud.cinder,
         projectName: (id) => cloud.keystone.projectName(id),
+        pausedScopes: pausedScopes(client.workflow),
         workflows: client.workflow,
       })
       await runWorker({ ...common, taskQueue: controlQueue, activities, workflowBundle: { codePath: bundlePath } })

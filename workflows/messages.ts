@@ -264,6 +264,8 @@ export interface ArchivePlan {
   pace: Pace
   /** What it must be permitted to use before it captures; empty: nobody is asked. */
   permits: PermitWanted[]
+  /** Cinder's `host@backend` of the volume, for a brake on it; missing: not known. */
+  backend?: string
 }
 
 /** `backend:<host@backend>`, `target:<name>`, `policy:<name>` or `all`. */
@@ -272,6 +274,12 @@ export interface PermitWanted {
   /** How many archives may use it at once; null: any number, but it can be paused. */
   limit: number | null
 }
+
+export const everything = 'all'
+export const targetScope = (target: string): string => `target:${target}`
+/** `backend` is Cinder's `host@backend`, without the pool. */
+export const backendScope = (backend: string): string => `backend:${backend}`
+export const policyScope = (policy: string): string => `policy:${policy}`
 
 // --- archive-volume ---------------------------------------------------------------------------------------------
 
@@ -312,6 +320,69 @@ export interface ArchiveOutcome {
 export const archiveFailedType = 'CK-ARCHIVE-FAILED'
 
 export const outcomeQuery = defineQuery<ArchiveOutcome>('outcome')
+
+/** What an archive's memo tells of the permits that it asked for, so that `permits` can be rebuilt. */
+export type PermitsMemo = Omit<PermitRequest, 'archive' | 'since'>
+
+// --- permits ----------------------------------------------------------------------------------------------------
+
+/** One archive wants to use all of these scopes at once; asking twice is asking once. */
+export interface PermitRequest {
+  archive: string
+  /** Projects are served in turn. */
+  project: string
+  /** A first copy is large: first copies and others share a scope. */
+  first: boolean
+  /** Since when it waits, milliseconds since the epoch. */
+  since: number
+  permits: PermitWanted[]
+}
+
+/** An archive → `permits`: asks, or asks again. */
+export const permitRequestedSignal = defineSignal<[PermitRequest]>('permitRequested')
+/** An archive → `permits`: it uses nothing any more, or no longer wants to. */
+export const permitReleasedSignal = defineSignal<[{ archive: string }]>('permitReleased')
+/** `permits` → an archive: all that it asked for is its own. */
+export const permitGrantedSignal = defineSignal('permitGranted')
+/** `permits` → an archive: nothing is known of who waits; whoever does asks again. */
+export const askAgainSignal = defineSignal('askAgain')
+
+/** `permits` → every archive: a scope is paused, or no more. */
+export interface Brake {
+  scope: string
+  /** null: go on. */
+  paused: Pause | null
+}
+export const brakeSignal = defineSignal<[Brake]>('brake')
+
+/** Who stopped work on a scope, and why. */
+export interface Pause {
+  by: string
+  reason: string | null
+  /** ISO 8601 */
+  at: string
+}
+/** `changed` is false when it was so already; who paused it first then stays. */
+export const pauseUpdate = defineUpdate<{ changed: boolean }, [{ scope: string; by: string; reason: string | null }]>(
+  'pause',
+)
+export const resumeUpdate = defineUpdate<{ changed: boolean }, [{ scope: string }]>('resume')
+
+/** The scopes that are paused also lie in the memo of `permits/all` under this name: read without any worker. */
+export const pausedMemo = 'paused'
+
+export interface PermitsStatus {
+  paused: Record<string, Pause>
+  /** As told by the newest request; null: no limit. */
+  limits: Record<string, number | null>
+  holders: { archive: string; project: string; first: boolean; scopes: string[]; since: string }[]
+  /** How many wait; `waiting` lists the first 200. */
+  waitingInAll: number
+  waiting: { archive: string; project: string; first: boolean; scopes: string[]; since: string; reasons: string[] }[]
+}
+export const permitsQuery = defineQuery<PermitsStatus>('permitsState')
+/** Why an archive waits, for people; empty when it does not. */
+export const permitReasonsQuery = defineQuery<string[], [string]>('permitReasons')
 
 // --- run-policy -------------------------------------------------------------------------------------------------
 

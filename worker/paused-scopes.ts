@@ -1,0 +1,37 @@
+import type { WorkflowClient } from '@temporalio/client'
+import { WorkflowNotFoundError } from '@temporalio/client'
+import type { Pause } from '../workflows/messages.js'
+import { pausedMemo, permitsWorkflowId } from '../workflows/messages.js'
+
+/** How long an answer holds: archives that are planned meanwhile are told of a new pause by `tellBrakes`. */
+const cachedMs = 3000
+
+/**
+ * Which scopes are paused. Read from the memo of `permits/all`, which needs no worker's answer; none when nobody ever
+ * asked for a permit or paused anything. Where Temporal does not answer the question fails, and with it what would
+ * have been begun.
+ */
+export function pausedScopes(workflows: WorkflowClient, now = () => performance.now()): () => Promise<string[]> {
+  let last: { at: number; answer: Promise<string[]> } | null = null
+  return async () => {
+    if (last === null || now() - last.at > cachedMs) {
+      const asked = { at: now(), answer: read(workflows) }
+      last = asked
+      // the next to ask tries again
+      asked.answer.catch(() => {
+        if (last === asked) last = null
+      })
+    }
+    return last.answer
+  }
+}
+
+async function read(workflows: WorkflowClient): Promise<string[]> {
+  try {
+    const { memo } = await workflows.getHandle(permitsWorkflowId).describe()
+    return Object.keys((memo?.[pausedMemo] ?? {}) as Record<string, Pause>)
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return []
+    throw error
+  }
+}
