@@ -1,5 +1,5 @@
 import { connect } from 'amqplib'
-import { deadQueueName } from '../listener/own-queue.js'
+import { deadQueueName } from '../listener/dead-queue-name.js'
 
 /** How many listeners read the queue; 0 also while there is none. */
 export async function consumersOf(url: string, queue: string): Promise<number> {

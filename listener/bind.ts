@@ -1,5 +1,6 @@
-import { CodedError } from '../errors/coded-error.js'
+import type { CodedError } from '../errors/coded-error.js'
 import type { BrokerConnection } from './connect.js'
+import { bindingForbidden, exchangeMissing } from './binding-errors.js'
 import type { ListenOptions } from './options.js'
 import { onOwnChannel, replyCode } from './own-channel.js'
 
@@ -25,8 +26,8 @@ export async function bindTopics(
       })
     } catch (error) {
       const code = replyCode(error)
-      if (code === 404 && !isAboutQueue(error)) unbound.set(exchange, missing(exchange, connection.host, error))
-      else if (code === 403) unbound.set(exchange, forbidden(exchange, options.queue, connection.host, error))
+      if (code === 404 && !isAboutQueue(error)) unbound.set(exchange, exchangeMissing(exchange, connection.host, error))
+      else if (code === 403) unbound.set(exchange, bindingForbidden(exchange, options.queue, connection.host, error))
       else throw error
     }
   }
@@ -36,24 +37,4 @@ export async function bindTopics(
 /** Our queue was deleted this moment: AMQP's code is the same as for an exchange. */
 function isAboutQueue(error: unknown): boolean {
   return error instanceof Error && error.message.includes('no queue')
-}
-
-function missing(exchange: string, host: string, cause: unknown): CodedError {
-  const [publisher, file] = exchange === 'nova' ? ['Nova', 'nova.conf'] : ['Cinder', 'cinder.conf']
-  const who = exchange === 'nova' || exchange === 'openstack' ? publisher : 'Its publisher'
-  const where = exchange === 'nova' || exchange === 'openstack' ? file : 'its configuration'
-  return new CodedError('CK-RABBIT-EXCHANGE', `exchange "${exchange}" does not exist on ${host}`, {
-    cure:
-      `${who} has not published yet, or publishes on another exchange.\n` +
-      `See [oslo_messaging_notifications] and control_exchange in ${where}, or remove it from listen.bind.`,
-    cause,
-  })
-}
-
-function forbidden(exchange: string, queue: string, host: string, cause: unknown): CodedError {
-  const what = `queue "${queue}" may not be bound to exchange "${exchange}" on ${host}`
-  return new CodedError('CK-RABBIT-FORBIDDEN', what, {
-    cure: `Give our user read on exchange "${exchange}" and write on queue "${queue}" (rabbitmqctl set_permissions).`,
-    cause,
-  })
 }

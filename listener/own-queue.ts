@@ -1,11 +1,9 @@
 import type { Options } from 'amqplib'
 import { CodedError } from '../errors/coded-error.js'
 import type { BrokerConnection } from './connect.js'
+import { deadQueueName } from './dead-queue-name.js'
 import type { ListenOptions } from './options.js'
 import { onOwnChannel, replyCode } from './own-channel.js'
-
-/** Where what cannot be decoded goes. */
-export const deadQueueName = (queue: string): string => `${queue}.dead`
 
 /**
  * A quorum queue drops a message that was given out this many times without an acknowledgement (RabbitMQ 4 does so
