@@ -31,6 +31,8 @@ export interface Deps {
   projectName(id: string): Promise<string | null>
   sources: Sources
   targets: ReadonlyMap<string, Target>
+  /** Scopes on which somebody stopped all work (`all`, `target:…`, `backend:…`); cached some seconds. */
+  pausedScopes(): Promise<string[]>
   workflows: WorkflowClient
   log: Log
 }
