@@ -15,11 +15,11 @@ const table: Record<string, string[]> = {
   source: [],
   policy: [],
   targets: ['vault', 'source', 'openstack'],
-  activities: ['targets', 'source', 'openstack', 'policy', 'workflows/messages'],
+  activities: ['targets', 'source', 'openstack', 'policy', 'workflows/messages', 'workflows/permit-messages'],
   workflows: [],
   listener: ['workflows/messages', 'policy', 'config', 'openstack'],
   web: ['workflows/messages', 'policy', 'config', 'openstack'],
-  cli: ['workflows/messages', 'policy', 'config', 'openstack', 'source', 'targets', 'vault'],
+  cli: ['workflows/messages', 'workflows/permit-messages', 'policy', 'config', 'openstack', 'source', 'targets', 'vault'],
   // and every room's options
   config: ['listener/options', 'openstack/options', 'policy/options', 'source/options', 'targets/options'],
 }

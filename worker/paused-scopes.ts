@@ -1,7 +1,8 @@
 import type { WorkflowClient } from '@temporalio/client'
 import { WorkflowNotFoundError } from '@temporalio/client'
-import type { Pause } from '../workflows/messages.js'
-import { pausedMemo, permitsWorkflowId } from '../workflows/messages.js'
+import type { Pause } from '../workflows/permit-messages.js'
+import { permitsWorkflowId } from '../workflows/messages.js'
+import { pausedMemo } from '../workflows/permit-messages.js'
 
 /** How long an answer holds: archives that are planned meanwhile are told of a new pause by `tellBrakes`. */
 const cachedMs = 3000

@@ -1,6 +1,7 @@
 /** Ids, queues, signals, updates, queries and the plain data that travel between workflows and everyone else. */
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow'
 import type { Capture, Consistency, Copy } from '../targets/target.js'
+import type { VolumeState } from './volume-memory.js'
 
 export const controlQueue = 'control'
 /** The movers that reach the same storage share a queue. */
@@ -110,94 +111,14 @@ export const pointsQuery = defineQuery<RecoveryPoint[]>('points')
 
 export type Protection = 'protected' | 'overdue' | 'failing' | 'rebuilding' | 'source-gone'
 
-/** An archive that a volume's workflow started and has not yet seen the end of. */
-export interface RunningArchive {
-  archive: string
-  archiveId: string
-  slot: string
-  /** Which archive of the slot it is, from 1: the end of its id. */
-  attempt: number
-  events: string[]
-  targets: string[]
-  /** How many tries for this slot failed before it. */
-  failures: number
-  /** How many were put off before it, for want of quota or space: nothing was wrong. */
-  deferrals: number
-  /** After this time without a sign of life an attempt of its acts has noticed that it was given up. */
-  heartbeatSeconds: number
-}
-
-/** One more archive that a target should get: its lane was busy, or the last try failed. */
-export interface Want {
-  slot: string
-  events: string[]
-  /** Milliseconds since the epoch; not before then. */
-  at: number
-  /** For people: why it is wanted. */
-  reason: string
-  /** How many tries failed; 0 when its lane was only busy. */
-  failures: number
-  /** How many tries were put off, for want of quota or space. */
-  deferrals: number
-}
-
-/** Hints that wait for the end of the settle time, or to be looked at for the first time. */
-export interface Burst {
-  slot: string
-  events: string[]
-  /** Milliseconds since the epoch of the first hint. */
-  firstAt: number
-  /** When to look (again); equal to `firstAt` until the policy's settle time is known. */
-  dueAt: number
-  /** How often looking failed (Cinder did not answer, …). */
-  failures: number
-  /** It waits for its policy's window to open. */
-  waitsForWindow: boolean
-}
-
-/** What a volume's workflow carries from run to run. A run that starts without it rebuilds first. */
-export interface VolumeState {
-  name: string | null
-  project: string | null
-  policy: string | null
-  /** Newest first; at most 128 KiB of them. */
-  points: RecoveryPoint[]
-  /** Older points exist that only the targets know. */
-  trimmed: boolean
-  /** The last message ids, newest last. */
-  seen: string[]
-  burst: Burst | null
-  /** Targets whose lanes are held, by which archive. */
-  running: Record<string, string>
-  archives: RunningArchive[]
-  wants: Record<string, Want>
-  /** The last try of each slot that is still wanted or running: no two archives share an id. */
-  tries: Record<string, number>
-  asked: { slot: string; targets: string[] | null }[]
-  refused: { slot: string; reasons: string[] }[]
-  /** Points that a person wants read back and that were not yet begun with. */
-  verifications: VerifyNow[]
-  /** Targets that have not yet said which copies they hold; null: none was asked, not even for their names. */
-  rebuilding: string[] | null
-  sourceGone: boolean
-  /** Of the policy, at the last verdict. */
-  rpoSeconds: number | null
-  /** The next nominal time of the policy's schedule at the last verdict, ISO 8601. */
-  nextAt: string | null
-  /** Since when a policy protects it, ISO 8601: a volume without any verified point is overdue from then on. */
-  protectedSince: string | null
-  /** The newest nominal time that each policy's schedule told: older ones are refused. */
-  lastNominal: Record<string, string>
-  /** The last verdict in words; for people. */
-  lastReasons: string[]
-}
-
 /** What `describe`-like callers see of a volume's workflow without its points. */
 export interface VolumeStatus extends Omit<VolumeState, 'points'> {
   volumeId: string
   protection: Protection | null
   points: number
   verifiedAt: string | null
+  /** The newest point with a copy that is not damaged; `reconcile` asks whether anything was missed since. */
+  last: AssessRequest['last']
 }
 export const statusQuery = defineQuery<VolumeStatus>('status')
 
@@ -321,69 +242,6 @@ export const archiveFailedType = 'CK-ARCHIVE-FAILED'
 
 export const outcomeQuery = defineQuery<ArchiveOutcome>('outcome')
 
-/** What an archive's memo tells of the permits that it asked for, so that `permits` can be rebuilt. */
-export type PermitsMemo = Omit<PermitRequest, 'archive' | 'since'>
-
-// --- permits ----------------------------------------------------------------------------------------------------
-
-/** One archive wants to use all of these scopes at once; asking twice is asking once. */
-export interface PermitRequest {
-  archive: string
-  /** Projects are served in turn. */
-  project: string
-  /** A first copy is large: first copies and others share a scope. */
-  first: boolean
-  /** Since when it waits, milliseconds since the epoch. */
-  since: number
-  permits: PermitWanted[]
-}
-
-/** An archive → `permits`: asks, or asks again. */
-export const permitRequestedSignal = defineSignal<[PermitRequest]>('permitRequested')
-/** An archive → `permits`: it uses nothing any more, or no longer wants to. */
-export const permitReleasedSignal = defineSignal<[{ archive: string }]>('permitReleased')
-/** `permits` → an archive: all that it asked for is its own. */
-export const permitGrantedSignal = defineSignal('permitGranted')
-/** `permits` → an archive: nothing is known of who waits; whoever does asks again. */
-export const askAgainSignal = defineSignal('askAgain')
-
-/** `permits` → every archive: a scope is paused, or no more. */
-export interface Brake {
-  scope: string
-  /** null: go on. */
-  paused: Pause | null
-}
-export const brakeSignal = defineSignal<[Brake]>('brake')
-
-/** Who stopped work on a scope, and why. */
-export interface Pause {
-  by: string
-  reason: string | null
-  /** ISO 8601 */
-  at: string
-}
-/** `changed` is false when it was so already; who paused it first then stays. */
-export const pauseUpdate = defineUpdate<{ changed: boolean }, [{ scope: string; by: string; reason: string | null }]>(
-  'pause',
-)
-export const resumeUpdate = defineUpdate<{ changed: boolean }, [{ scope: string }]>('resume')
-
-/** The scopes that are paused also lie in the memo of `permits/all` under this name: read without any worker. */
-export const pausedMemo = 'paused'
-
-export interface PermitsStatus {
-  paused: Record<string, Pause>
-  /** As told by the newest request; null: no limit. */
-  limits: Record<string, number | null>
-  holders: { archive: string; project: string; first: boolean; scopes: string[]; since: string }[]
-  /** How many wait; `waiting` lists the first 200. */
-  waitingInAll: number
-  waiting: { archive: string; project: string; first: boolean; scopes: string[]; since: string; reasons: string[] }[]
-}
-export const permitsQuery = defineQuery<PermitsStatus>('permitsState')
-/** Why an archive waits, for people; empty when it does not. */
-export const permitReasonsQuery = defineQuery<string[], [string]>('permitReasons')
-
 // --- run-policy -------------------------------------------------------------------------------------------------
 
 /** What a run of a policy's schedule did. */
@@ -398,4 +256,39 @@ export interface PolicyRunReport {
   /** How many Temporal refused to tell; the first ones by name. */
   refused: number
   refusals: { volume: string; reason: string }[]
+}
+
+// --- reconcile --------------------------------------------------------------------------------------------------
+
+/** Something about one volume that no notification told. */
+export interface Finding {
+  volume: string
+  /** Of the volume and its project; null where it is not known any more. */
+  name: string | null
+  project: string | null
+  /**
+   * `unwatched`: a policy protects it, and nobody knew. `policy`: another one protects it now. `missed`: an archive was
+   * due that nobody asked for. `gone`: it was deleted. `returned`: it was taken for deleted. `silent`: its workflow does
+   * not answer.
+   */
+  why: 'unwatched' | 'policy' | 'missed' | 'gone' | 'returned' | 'silent'
+  /** One sentence for people. */
+  says: string
+  /** Why its workflow could not be told to look; null: it was told. */
+  untold: string | null
+}
+
+/** What a run of `reconcile` found, and told to the volumes' workflows. */
+export interface ReconcileReport {
+  /** The nominal time of the run, ISO 8601 in UTC. */
+  at: string
+  policyHash: string
+  /** How many volumes the cloud has, and how many of them a policy protects. */
+  volumes: number
+  protected: number
+  /** How many volumes have a workflow. */
+  watched: number
+  counts: Partial<Record<Finding['why'], number>>
+  /** The first 200; `counts` has them all. */
+  found: Finding[]
 }
