@@ -1,4 +1,4 @@
-import type { RunningArchive } from '../workflows/messages.js'
+import type { RunningArchive } from '../workflows/volume-memory.js'
 import { archiveWorkflowPrefix, workflowTypes } from '../workflows/messages.js'
 import type { ArchiveMemo } from '../workflows/start-archive.js'
 import type { Deps } from './control-activities.js'

@@ -12,6 +12,9 @@ import { beginRebuild } from './begin-rebuild.js'
 import { listCopies } from './list-copies.js'
 import { markCopy } from './mark-copy.js'
 import { moveActivities } from './move-activities.js'
+import type { PermitLimits } from './permits-of.js'
+import { planVerify } from './plan-verify.js'
+import { reconcile } from './reconcile.js'
 import { releaseCapture } from './release-capture.js'
 import { removeTemporaries } from './remove-temporaries.js'
 import { runPolicy } from './run-policy.js'
@@ -29,6 +32,11 @@ export interface Deps {
   cinder: Cinder
   /** The project's name; null where it may not be read. */
   projectName(id: string): Promise<string | null>
+  /** The server's name; null where there is no such server, or it may not be seen. Remembered for some minutes. */
+  serverName(id: string): Promise<string | null>
+  /** Hash of the policies that were applied last in the namespace; null: none ever were. Remembered for some seconds. */
+  appliedPolicyHash(): Promise<string | null>
+  limits: PermitLimits
   sources: Sources
   targets: ReadonlyMap<string, Target>
   /** Scopes on which somebody stopped all work (`all`, `target:…`, `backend:…`); cached some seconds. */
@@ -52,6 +60,8 @@ export function controlActivities(deps: Deps) {
     releaseCapture: releaseCapture(deps),
     removeTemporaries: removeTemporaries(deps),
     markCopy: markCopy(deps),
+    planVerify: planVerify(deps),
     runPolicy: runPolicy(deps),
+    reconcile: reconcile(deps),
   }
 }

@@ -11,6 +11,7 @@ export function openSources(options: SourcesOptions): Sources {
     source: entry.kind === 'rbd' ? rbdSource(entry) : fileSource(entry),
   }))
   return {
+    zones: [...new Set(entries.map(({ source }) => source.zone))],
     find: (host) => (host === null ? undefined : entries.find(({ match }) => matchPattern(match, host))?.source),
   }
 }

@@ -54,6 +54,8 @@ export interface Source {
 
 /** The configured sources; the first whose `match` fits a volume's host serves it. */
 export interface Sources {
+  /** All zones in which storage can be read. */
+  zones: string[]
   find(host: string | null): Source | undefined
 }
 

@@ -17,6 +17,7 @@ import type { ArchiveOutcome, ArchiveRequest, TargetOutcome, TargetPlan } from '
 import { archiveFailedType, laneFreedSignal, outcomeQuery } from './messages.js'
 import { moveActivities } from './move-activities.js'
 import { showArchive } from './show-archive.js'
+import { unproven } from './unproven.js'
 
 // what we made is removed, and what we found out is written down, however long it takes: no cap
 const finishing = proxyActivities<Pick<ControlActivities, 'removeTemporaries' | 'markCopy'>>({
@@ -140,19 +141,6 @@ async function copyTo(
     else mine.copy = { ...mine.copy, reason: mine.failure.message }
   }
   showArchive(request, outcome, 'verifying')
-}
-
-/** A copy that was found bad, or may be, is a failure; one that could not be looked at is not, and says so. */
-function unproven({ target, state, reason }: Copy): TargetOutcome['failure'] {
-  const why = reason ?? 'unknown'
-  if (state === 'damaged') {
-    const message = `CK-COPY-DAMAGED  the copy on ${target} did not read back as it was written: ${why}`
-    return { code: 'CK-COPY-DAMAGED', message }
-  }
-  if (state === 'suspect') {
-    return { code: 'CK-COPY-SUSPECT', message: `CK-COPY-SUSPECT  the copy on ${target} may be damaged: ${why}` }
-  }
-  return null
 }
 
 /** A target that could not be written to need not wait for the others: its next archive may begin. */

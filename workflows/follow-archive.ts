@@ -1,6 +1,7 @@
 import { proxyActivities, sleep } from '@temporalio/workflow'
 import type { ControlActivities } from '../activities/control-activities.js'
-import type { ArchiveOutcome, RunningArchive } from './messages.js'
+import type { ArchiveOutcome } from './messages.js'
+import type { RunningArchive } from './volume-memory.js'
 import type { ArchiveHandle } from './start-archive.js'
 
 const polling = proxyActivities<Pick<ControlActivities, 'awaitArchive'>>({

@@ -1,4 +1,6 @@
 /** The list that the bundler sees. */
 export { archiveVolume } from './archive-volume.js'
+export { reconcile } from './reconcile.js'
 export { runPolicy } from './run-policy.js'
+export { verifyPoint } from './verify-point.js'
 export { watchVolume } from './watch-volume.js'

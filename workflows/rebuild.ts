@@ -1,8 +1,8 @@
 import { proxyActivities } from '@temporalio/workflow'
 import type { ControlActivities } from '../activities/control-activities.js'
-import type { RunningArchive, VolumeState } from './messages.js'
+import type { RunningArchive, VolumeState } from './volume-memory.js'
 import { failureOf } from './failure-of.js'
-import { replaceCopies } from './volume-state.js'
+import { replaceCopies } from './volume-points.js'
 
 const activities = proxyActivities<Pick<ControlActivities, 'beginRebuild' | 'listCopies'>>({
   startToCloseTimeout: '10 minutes',

@@ -1,15 +1,19 @@
 import { setCurrentDetails, upsertSearchAttributes } from '@temporalio/workflow'
-import type { RecoveryPoint, VolumeState, Want } from './messages.js'
+import type { RecoveryPoint } from './messages.js'
+import type { Burst, VolumeState, Want } from './volume-memory.js'
 import { searchAttributes } from './search-attributes.js'
-import { lastVerified, nextAlarm, protectionOf } from './volume-state.js'
+import { overdueAt, protectionOf } from './protection.js'
+import { lastVerified } from './volume-points.js'
+import { dueAt } from './volume-state.js'
 
 /**
  * Tells an operator in the Temporal UI how the volume stands.
  * @param shown what the last call returned: the columns are written on change only, each upsert is an event
  */
 export function showVolume(volumeId: string, state: VolumeState, shown: string): string {
-  setCurrentDetails(detailsOf(volumeId, state))
-  const columns = columnsOf(volumeId, state)
+  const now = Date.now()
+  setCurrentDetails(detailsOf(volumeId, state, now))
+  const columns = columnsOf(volumeId, state, now)
   const text = JSON.stringify(columns)
   if (shown === text) return shown
   const { name, project, protection, policy, verified, consistency, due, points, target } = columns
@@ -27,43 +31,64 @@ export function showVolume(volumeId: string, state: VolumeState, shown: string):
   return text
 }
 
-function columnsOf(volumeId: string, state: VolumeState) {
+/** Whether the columns would be others now than those that `showVolume` showed. */
+export function columnsChanged(volumeId: string, state: VolumeState, shown: string): boolean {
+  return JSON.stringify(columnsOf(volumeId, state, Date.now())) !== shown
+}
+
+function columnsOf(volumeId: string, state: VolumeState, now: number) {
   const last = lastVerified(state.points)
   return {
     name: state.name ?? volumeId,
     project: state.project,
-    protection: protectionOf(state),
+    protection: protectionOf(state, now),
     policy: state.policy,
     verified: last?.capturedAt ?? null,
     consistency: last?.consistency ?? null,
-    due: nextAlarm(state),
+    due: dueAt(state, now),
     points: state.points.length,
     target: [...new Set(state.points.flatMap(({ copies }) => copies.map(({ target }) => target)))].sort(),
   }
 }
 
-function detailsOf(volumeId: string, state: VolumeState): string {
+function detailsOf(volumeId: string, state: VolumeState, now: number): string {
   const last = lastVerified(state.points)
   return [
-    `### ${state.name ?? volumeId}: ${protectionOf(state) ?? 'no verified point yet'}`,
+    `### ${state.name ?? volumeId}: ${protectionOf(state, now) ?? 'no verified point yet'}`,
     `- volume \`${volumeId}\` of ${state.project ?? 'a project not yet known'}`,
     `- policy: ${state.policy ?? 'none'}`,
     `- last verified point: ${last === null ? 'none' : `**${last.point}**, ${last.consistency}`}`,
+    ...rpoLines(state, now),
+    ...(state.nextAt === null ? [] : [`- next scheduled archive: ${state.nextAt}`]),
     ...rebuildLines(state),
     ...state.archives.map(
-      ({ archive, targets, failures }) =>
-        `- running, to ${targets.join(', ')}${failures > 0 ? `, try ${failures + 1}` : ''}: \`${archive}\``,
+      ({ archive, targets, attempt }) =>
+        `- running, to ${targets.join(', ')}${attempt > 1 ? `, try ${attempt}` : ''}: \`${archive}\``,
     ),
     ...Object.entries(state.wants).map(wantLine),
-    ...(state.burst === null ? [] : [`- notifications wait to be looked at until ${timeOf(state.burst.dueAt)}`]),
+    ...(state.burst === null ? [] : [burstLine(state.burst)]),
+    ...state.verifications.map(({ point }) => `- ${point} is to be read back when its archive has ended`),
     ...pointLines(state.points),
     ...(state.lastReasons.length === 0 ? [] : ['', '#### What the policies said last', '']),
     ...state.lastReasons.map((reason) => `- ${oneLine(reason)}`),
   ].join('\n')
 }
 
-function wantLine([target, { at, failures, reason }]: [string, Want]): string {
-  const what = failures > 0 ? `**${target} failed**, next try` : `${target} gets one more archive`
+function rpoLines(state: VolumeState, now: number): string[] {
+  const at = overdueAt(state)
+  if (at === null) return []
+  return [at <= now ? `- **overdue** since ${timeOf(at)}` : `- overdue from ${timeOf(at)} on, without a newer point`]
+}
+
+function burstLine({ dueAt: at, waitsForWindow }: Burst): string {
+  if (waitsForWindow) return `- an archive waits for the policy’s window, which opens at ${timeOf(at)}`
+  return `- hints wait to be looked at until ${timeOf(at)}`
+}
+
+function wantLine([target, { at, failures, deferrals, reason }]: [string, Want]): string {
+  let what = `${target} gets one more archive`
+  if (failures > 0) what = `**${target} failed**, next try`
+  else if (deferrals > 0) what = `${target} was put off, next try`
   return `- ${what} after ${timeOf(at)}: ${oneLine(reason)}`
 }
 

@@ -2,8 +2,9 @@ import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common'
 import type { ChildWorkflowHandle } from '@temporalio/workflow'
 import { ParentClosePolicy, startChild, WorkflowIdReusePolicy } from '@temporalio/workflow'
 import type { archiveVolume } from './archive-volume.js'
-import type { ArchivePlan, ArchiveRequest, RunningArchive, Verdict } from './messages.js'
-import { volumeWorkflowId, workflowTypes } from './messages.js'
+import type { ArchivePlan, ArchiveRequest, Verdict } from './messages.js'
+import type { RunningArchive } from './volume-memory.js'
+import { reconcileEvent, volumeWorkflowId, workflowTypes } from './messages.js'
 import { searchAttributes } from './search-attributes.js'
 
 export type ArchiveHandle = ChildWorkflowHandle<typeof archiveVolume>
@@ -20,6 +21,7 @@ export async function startArchive(
   verdict: Pick<Verdict, 'policy' | 'policyHash'>,
   plan: ArchivePlan,
   archive: RunningArchive,
+  first: boolean,
 ): Promise<ArchiveHandle | null> {
   const request: ArchiveRequest = {
     ...plan,
@@ -30,7 +32,7 @@ export async function startArchive(
     attempt: archive.attempt,
     capture: null,
     group: null,
-    first: false,
+    first,
     entity: volumeWorkflowId(volume.id),
   }
   const { archive: workflowId, ...memo } = archive
@@ -68,9 +70,12 @@ function detailsOf({ volume, slot, attempt, policy, archiveId }: ArchiveRequest,
   ].join('\n')
 }
 
-/** A slot in words: `event:<type>:<message id>` or `manual:<uuid>`. */
+/** A slot in words: `event:<type>:<message id>`, `policy:<name>@<nominal time>` or `manual:<uuid>`. */
 function askedBy(slot: string): string {
-  const [kind, event, ...message] = slot.split(':')
+  const [kind, ...rest] = slot.split(':')
+  if (kind === 'policy') return `the schedule of the policy ${rest.join(':').replace('@', ', for ')}`
   if (kind !== 'event') return 'a person'
+  const [event, ...message] = rest
+  if (event === reconcileEvent) return 'reconcile, which found that something was missed'
   return `the notification ${event ?? ''}, message \`${message.join(':')}\``
 }

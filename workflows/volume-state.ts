@@ -1,27 +1,18 @@
 /** What a volume's workflow remembers, and the plain rules by which it changes. Pure: no timers, no activities. */
-import type { Copy } from '../targets/target.js'
-import type {
-  ArchiveOutcome,
-  Burst,
-  Hint,
-  Protection,
-  RecoveryPoint,
-  RunningArchive,
-  TargetOutcome,
-  VolumeState,
-  VolumeStatus,
-  Want,
-} from './messages.js'
-import { eventSlot } from './messages.js'
+import type { ArchiveOutcome, Hint, TargetOutcome, VerifyNow, VolumeStatus } from './messages.js'
+import type { Burst, RunningArchive, VolumeState, Want } from './volume-memory.js'
+import { eventSlot, manualSlotPrefix, reconcileEvent, scheduleEvent } from './messages.js'
+import { protectionOf, overdueAt } from './protection.js'
+import { lastGood, lastVerified, putCopy, trimPoints } from './volume-points.js'
 
 /** Message ids that are remembered; notifications are doubled within minutes, not after hundreds of others. */
 const seenLimit = 256
-/** A payload this large still leaves room in a history's 2 MB; the targets hold the rest (design section 4). */
-const pointsLimitBytes = 128 * 1024
 /** Failed archives are tried again after these many minutes; the last one repeats. */
 const backoffMinutes = [1, 5, 15, 60, 360]
 /** How often a slot is archived again because its copy came out damaged. */
 const damagedTries = 3
+/** Codes of archives that were put off: nothing is wrong that time will not mend. */
+const deferralCodes = ['CK-DEFERRED', 'CK-CLOUD-QUOTA']
 
 export function freshState(): VolumeState {
   return {
@@ -38,6 +29,7 @@ export function freshState(): VolumeState {
     tries: {},
     asked: [],
     refused: [],
+    verifications: [],
     rebuilding: null,
     sourceGone: false,
     rpoSeconds: null,
@@ -48,21 +40,66 @@ export function freshState(): VolumeState {
   }
 }
 
+/** State that a run of an older version carried, which may lack what was added since. */
+export function completeState(carried: VolumeState): VolumeState {
+  const { burst, archives, wants } = carried
+  return {
+    ...completed(freshState(), carried),
+    burst: burst === null ? null : completed({ waitsForWindow: false }, burst),
+    archives: archives.map(completeArchive),
+    wants: Object.fromEntries(
+      Object.entries(wants).map(([target, want]) => [target, completed({ deferrals: 0 }, want)]),
+    ),
+  }
+}
+
+/** An archive as an older version noted it. */
+export function completeArchive(archive: RunningArchive): RunningArchive {
+  return completed({ deferrals: 0 }, archive)
+}
+
+function completed<T extends object>(defaults: Partial<T>, older: T): T {
+  return { ...defaults, ...older }
+}
+
 /** What survives an operator's Cancel: everything but the points, which are read again from the targets. */
 export function forgetPoints(state: VolumeState): VolumeState {
   return { ...state, points: [], trimmed: false, rebuilding: null }
 }
 
-/** Hints that arrive before the capture join the burst that waits for it; the first names the slot. */
+/**
+ * Hints that arrive before the capture join the burst that waits for it; the first names the slot. Of a policy's nominal
+ * times only newer ones count: a schedule that catches up tells them late and out of order.
+ */
 export function addHints(state: VolumeState, hints: Hint[], now: number): void {
   for (const hint of hints) {
     if (state.seen.includes(hint.messageId)) continue
     state.seen = [...state.seen, hint.messageId].slice(-seenLimit)
-    state.burst ??= { slot: eventSlot(hint), events: [], firstAt: now, dueAt: now, failures: 0 }
+    if (hint.nominal !== undefined && !isNewNominal(state, hint.nominal)) continue
+    const burst = { slot: eventSlot(hint), events: [], firstAt: now, dueAt: now, failures: 0, waitsForWindow: false }
+    state.burst ??= burst
     if (!state.burst.events.includes(hint.event)) state.burst.events.push(hint.event)
-    // whatever made looking fail may have ended with this event
-    if (state.burst.failures > 0) state.burst.dueAt = Math.min(state.burst.dueAt, now)
+    // whatever made looking fail may have ended with this event; and the volume may be gone before its window opens
+    if (isPutOff(state.burst)) state.burst.dueAt = Math.min(state.burst.dueAt, now)
   }
+}
+
+/** Notes a nominal time. @returns false when the same or a newer one of the policy was told before */
+function isNewNominal(state: VolumeState, { policy, at }: NonNullable<Hint['nominal']>): boolean {
+  const last = state.lastNominal[policy]
+  if (last !== undefined && Date.parse(at) <= Date.parse(last)) return false
+  state.lastNominal = { ...state.lastNominal, [policy]: at }
+  return true
+}
+
+function isPutOff({ failures, waitsForWindow }: Burst): boolean {
+  return failures > 0 || waitsForWindow
+}
+
+/** How long a burst waits for more hints; what only schedules and `reconcile` ask for has no other events to wait for. */
+export function settleMs({ events }: Burst, settleSeconds: number): number {
+  const ownEvents = [scheduleEvent, reconcileEvent]
+  return events.every((event) => ownEvents.includes(event)) ? 0 : settleSeconds * 1000
 }
 
 /** Takes the burst to be looked at: hints that come meanwhile open another one. */
@@ -76,7 +113,7 @@ export function takeBurst(state: VolumeState): Burst | null {
 export function putBurstBack(state: VolumeState, burst: Burst, dueAt: number): void {
   const came = state.burst?.events ?? []
   const due = state.burst === null ? dueAt : Math.min(dueAt, state.burst.dueAt)
-  const waits = burst.failures > 0 ? due : dueAt
+  const waits = isPutOff(burst) ? due : dueAt
   state.burst = { ...burst, events: [...new Set([...burst.events, ...came])], dueAt: waits }
 }
 
@@ -96,8 +133,32 @@ export function ripeWants(state: VolumeState, now: number): { want: Want; target
   return { want: first, targets: targets.map(([target]) => target) }
 }
 
-/** When the next timer must ring: milliseconds since the epoch, or null. */
-export function nextAlarm(state: VolumeState): number | null {
+/**
+ * What a person wants read back and can be begun with. A copy that its own archive still writes or reads back waits: both
+ * would use the same scratch volume.
+ */
+export function nextVerification({ verifications, archives }: VolumeState): VerifyNow | undefined {
+  const isOf = (point: string, { archiveId }: RunningArchive) => point.endsWith(`-${archiveId.slice(0, 8)}`)
+  return verifications.find(({ point }) => !archives.some((archive) => isOf(point, archive)))
+}
+
+/** When the next timer must ring, to act or because its protection changes: milliseconds since the epoch, or null. */
+export function nextAlarm(state: VolumeState, now: number): number | null {
+  const overdue = overdueAt(state)
+  const alarms = [nextAct(state), overdue !== null && overdue > now ? overdue : null].filter((at) => at !== null)
+  return alarms.length === 0 ? null : Math.min(...alarms)
+}
+
+/** When it will do something next, as far as it knows: a retry, what waits, or the schedule's next time. */
+export function dueAt(state: VolumeState, now: number): number | null {
+  const act = nextAct(state)
+  const scheduled = state.nextAt === null ? null : Date.parse(state.nextAt)
+  // a schedule that is late is no news while there is something else to come
+  if (act === null || scheduled === null) return act ?? scheduled
+  return scheduled > now ? Math.min(act, scheduled) : act
+}
+
+function nextAct(state: VolumeState): number | null {
   const alarms = Object.entries(state.wants)
     .filter(([target]) => !isBlocked(state, target))
     .map(([, want]) => want.at)
@@ -110,7 +171,8 @@ export function wantLater(state: VolumeState, targets: string[], want: Omit<Want
   for (const target of targets) {
     const waiting = state.wants[target]
     // a retry that sleeps is overtaken by a newer reason to archive
-    if (waiting === undefined || waiting.failures > 0) state.wants[target] = { ...want, failures: 0, deferrals: 0 }
+    if (waiting === undefined || waiting.failures > 0 || waiting.deferrals > 0)
+      state.wants[target] = { ...want, failures: 0, deferrals: 0 }
   }
 }
 
@@ -160,17 +222,36 @@ export function endArchive(
   trimPoints(state)
   if (options.retry) {
     for (const target of ended.targets) {
+      if (state.wants[target] !== undefined) continue
       const its = outcomes.find((one) => one.target === target)
-      const reason = its?.failure?.message ?? options.failure
-      const failures = ended.failures + 1
-      if (reason === null || state.wants[target] !== undefined || isPointless(its, failures)) continue
-      state.wants[target] = {
-        ...{ slot: ended.slot, events: ended.events, reason, failures, deferrals: 0 },
-        at: options.now + backoffMs(failures),
-      }
+      const want = wantAgain(ended, its, options)
+      if (want !== null) state.wants[target] = want
     }
   }
   forgetTries(state)
+}
+
+/** A target that got no good copy: when to try the slot again, if that makes sense. */
+function wantAgain(
+  ended: RunningArchive,
+  outcome: TargetOutcome | undefined,
+  { now, failure }: { now: number; failure: string | null },
+): Want | null {
+  const reason = outcome?.failure?.message ?? failure
+  if (reason === null) return null
+  const { slot, events } = ended
+  let { failures, deferrals } = ended
+  const wasDeferred = isDeferral(outcome)
+  if (wasDeferred) deferrals += 1
+  else failures += 1
+  // a person sees that it failed, and asks again; what is only put off comes by itself
+  if (slot.startsWith(manualSlotPrefix) && !wasDeferred) return null
+  if (isPointless(outcome, failures)) return null
+  return { slot, events, reason, failures, deferrals, at: now + backoffMs(wasDeferred ? deferrals : failures) }
+}
+
+function isDeferral(outcome: TargetOutcome | undefined): boolean {
+  return deferralCodes.includes(outcome?.failure?.code ?? '')
 }
 
 /** Slots that nothing refers to any more need no count of tries. */
@@ -189,85 +270,15 @@ function isPointless(outcome: TargetOutcome | undefined, failures: number): bool
   return !isBad || failures > damagedTries
 }
 
-/** What a target says it holds, in place of what was known of it. */
-export function replaceCopies(state: VolumeState, target: string, copies: Copy[]): void {
-  for (const point of state.points) point.copies = point.copies.filter((copy) => copy.target !== target)
-  for (const copy of copies) putCopy(state, copy)
-  state.points = state.points.filter((point) => point.copies.length > 0)
-  trimPoints(state)
-}
-
-/**
- * Files a copy under its point, newest point first; a newer word about the same copy replaces the older one. An archive
- * that was reset made another capture, and so another point. Of two copies on one target the verified one counts.
- */
-export function putCopy(state: VolumeState, copy: Copy): void {
-  const point = state.points.find((one) => one.point === copy.point && one.archiveId === copy.archiveId)
-  if (point === undefined) {
-    state.points.push(pointOf(copy))
-    state.points.sort((a, b) => b.capturedAt.localeCompare(a.capturedAt))
-    return
-  }
-  const known = point.copies.find(({ target }) => target === copy.target)
-  const isAnother = known !== undefined && JSON.stringify(known.ref) !== JSON.stringify(copy.ref)
-  if (isAnother && known.state === 'verified') return
-  point.rootHash ??= copy.rootHash
-  point.copies = [...point.copies.filter(({ target }) => target !== copy.target), copy]
-}
-
-function pointOf(copy: Copy): RecoveryPoint {
-  const { point, volumeId, projectId, archiveId, archive, slot, group, capturedAt, consistency, sizeBytes } = copy
-  return {
-    ...{ point, volumeId, projectId, archiveId, archive, slot, group, capturedAt, consistency, sizeBytes },
-    rootHash: copy.rootHash,
-    copies: [copy],
-  }
-}
-
-/** The oldest points leave the state when it grows too large, but never a target's last verified one. */
-export function trimPoints(state: VolumeState): void {
-  let size = JSON.stringify(state.points).length
-  for (let i = state.points.length - 1; i >= 0 && size > pointsLimitBytes; i--) {
-    const point = state.points[i]
-    if (point === undefined || isLastVerifiedSomewhere(state.points, point)) continue
-    state.points.splice(i, 1)
-    state.trimmed = true
-    size -= JSON.stringify(point).length + 1
-  }
-}
-
-function isLastVerifiedSomewhere(points: RecoveryPoint[], point: RecoveryPoint): boolean {
-  return point.copies.some(
-    ({ target, state }) =>
-      state === 'verified' &&
-      points.find(({ copies }) => copies.some((copy) => copy.target === target && copy.state === 'verified')) === point,
-  )
-}
-
-export function lastVerified(points: RecoveryPoint[]): RecoveryPoint | null {
-  return points.find(({ copies }) => copies.some(({ state }) => state === 'verified')) ?? null
-}
-
-/** null: it has a policy, but no verified point yet and nothing has failed. */
-export function protectionOf(state: VolumeState): Protection | null {
-  if (state.rebuilding === null || state.rebuilding.length > 0) return 'rebuilding'
-  if (state.sourceGone) return 'source-gone'
-  const failing =
-    [...Object.values(state.wants), ...state.archives].some(({ failures }) => failures > 0) ||
-    (state.burst?.failures ?? 0) > 0 ||
-    state.points[0]?.copies.some((copy) => copy.state === 'damaged' || copy.state === 'suspect')
-  if (failing) return 'failing'
-  return lastVerified(state.points) === null ? null : 'protected'
-}
-
-export function statusOf(volumeId: string, state: VolumeState): VolumeStatus {
+export function statusOf(volumeId: string, state: VolumeState, now: number): VolumeStatus {
   const { points, ...rest } = state
   return {
     ...rest,
     volumeId,
-    protection: protectionOf(state),
+    protection: protectionOf(state, now),
     points: points.length,
     verifiedAt: lastVerified(points)?.capturedAt ?? null,
+    last: lastGood(points, null),
   }
 }
 
@@ -279,6 +290,7 @@ export function isFinished(state: VolumeState): boolean {
     (state.policy === null || state.sourceGone) &&
     state.archives.length === 0 &&
     state.asked.length === 0 &&
+    state.verifications.length === 0 &&
     state.burst === null &&
     Object.keys(state.wants).length === 0
   )

@@ -9,24 +9,33 @@ import {
 } from '@temporalio/workflow'
 import { assess } from './assess.js'
 import { followArchive, undoArchive } from './follow-archive.js'
-import type { AssessRequest, RunningArchive, Verdict, VolumeState } from './messages.js'
+import type { AssessRequest, Verdict } from './messages.js'
+import type { RunningArchive, VolumeState } from './volume-memory.js'
 import {
   archiveNowUpdate,
   archiveWorkflowId,
+  copyChangedSignal,
   hintSignal,
   laneFreedSignal,
   manualSlot,
+  manualSlotPrefix,
   pointsQuery,
   requestQuery,
   statusQuery,
+  verifyNowUpdate,
+  verifyWorkflowId,
 } from './messages.js'
-import { showVolume } from './show-volume.js'
 import { beginRebuild, rebuildTarget } from './rebuild.js'
+import { columnsChanged, showVolume } from './show-volume.js'
 import type { ArchiveHandle } from './start-archive.js'
 import { startArchive } from './start-archive.js'
+import { startVerification } from './start-verification.js'
+import { changeCopy, isFirstCopy, lastGood } from './volume-points.js'
 import {
   addHints,
   backoffMs,
+  completeArchive,
+  completeState,
   dropWant,
   endArchive,
   forgetPoints,
@@ -37,8 +46,10 @@ import {
   isFinished,
   nextAlarm,
   nextTry,
+  nextVerification,
   putBurstBack,
   ripeWants,
+  settleMs,
   statusOf,
   takeBurst,
   wantLater,
@@ -48,6 +59,8 @@ import {
 const rebuildGrace = '30 seconds'
 /** Long before the server would ask for it: what an entity replays stays small. */
 const eventsPerRun = 200
+/** The clocks of Temporal and of who reads the policy differ a little: a window is not asked for again and again. */
+const windowPauseMs = 5000
 
 /**
  * One for each volume that a policy protects or of which copies exist: gathers hints, decides when to archive, holds
@@ -57,10 +70,11 @@ const eventsPerRun = 200
  */
 export async function watchVolume(carried?: VolumeState): Promise<void> {
   const volumeId = workflowInfo().workflowId.slice('volume/'.length)
-  const state = carried ?? freshState()
+  const state = carried === undefined ? freshState() : completeState(carried)
   let endedArchives = 0
   let cancelled = false
   let shown = ''
+  let hasNews = false
 
   setHandler(hintSignal, (hints) => {
     addHints(state, hints, Date.now())
@@ -68,13 +82,21 @@ export async function watchVolume(carried?: VolumeState): Promise<void> {
   setHandler(laneFreedSignal, ({ archive, target }) => {
     freeLane(state, archive, target)
   })
+  setHandler(copyChangedSignal, (copy) => {
+    changeCopy(state, copy)
+    hasNews = true
+  })
   setHandler(pointsQuery, () => state.points)
-  setHandler(statusQuery, () => statusOf(volumeId, state))
+  setHandler(statusQuery, () => statusOf(volumeId, state, Date.now()))
   setHandler(requestQuery, (id) => requestState(state, manualSlot(id)))
   setHandler(archiveNowUpdate, ({ id, targets }) => {
     const slot = manualSlot(id)
     if (requestState(state, slot).state === 'unknown') state.asked.push({ slot, targets })
     return { archive: archiveWorkflowId(volumeId, slot, 1) }
+  })
+  setHandler(verifyNowUpdate, (verification) => {
+    state.verifications.push(verification)
+    return { verification: verifyWorkflowId(volumeId, verification.point, verification.id) }
   })
 
   // Cancel must not end what remembers the copies: it is taken as "read everything again"
@@ -88,6 +110,7 @@ export async function watchVolume(carried?: VolumeState): Promise<void> {
     for (const archive of state.archives) inBackground(follow(archive, null))
     for (;;) {
       shown = showVolume(volumeId, state, shown)
+      hasNews = false
       await waitForWork()
       // the state is copied in the same breath as it is handed over: no signal can come between
       if (cancelled) return continueAsNew<typeof watchVolume>(forgetPoints(state))
@@ -104,7 +127,8 @@ export async function watchVolume(carried?: VolumeState): Promise<void> {
       const found = await beginRebuild(volumeId)
       state.rebuilding = found.targets
       for (const archive of found.running) {
-        if (!state.archives.some((known) => known.archive === archive.archive)) holdLanes(state, archive)
+        const isKnown = state.archives.some((known) => known.archive === archive.archive)
+        if (!isKnown) holdLanes(state, completeArchive(archive))
       }
       for (const archive of found.terminated) inBackground(undoArchive(volumeId, archive))
     }
@@ -113,8 +137,15 @@ export async function watchVolume(carried?: VolumeState): Promise<void> {
   }
 
   async function waitForWork(): Promise<void> {
-    const alarm = nextAlarm(state)
-    const wake = () => hasWork() || cancelled || runIsLong() || isFinished(state) || nextAlarm(state) !== alarm
+    const alarm = nextAlarm(state, Date.now())
+    const wake = () =>
+      hasWork() ||
+      cancelled ||
+      runIsLong() ||
+      isFinished(state) ||
+      nextAlarm(state, Date.now()) !== alarm ||
+      hasNews ||
+      columnsChanged(volumeId, state, shown)
     if (alarm === null) await condition(wake)
     else await condition(wake, Math.max(alarm - Date.now(), 1))
   }
@@ -126,7 +157,8 @@ export async function watchVolume(carried?: VolumeState): Promise<void> {
   function hasWork(): boolean {
     const now = Date.now()
     const burstIsDue = state.burst !== null && state.burst.dueAt <= now
-    return burstIsDue || askedAndFree() !== undefined || ripeWants(state, now) !== null
+    const isAsked = askedAndFree() !== undefined || nextVerification(state) !== undefined
+    return burstIsDue || isAsked || ripeWants(state, now) !== null
   }
 
   /** A person's request waits until all its lanes are free, so that one archive serves it. */
@@ -135,6 +167,8 @@ export async function watchVolume(carried?: VolumeState): Promise<void> {
   }
 
   async function decide(): Promise<void> {
+    const verification = nextVerification(state)
+    if (verification !== undefined) return verify(verification)
     const asked = askedAndFree()
     if (asked !== undefined) return decideAsked(asked)
     if (state.burst !== null && state.burst.dueAt <= Date.now()) return decideBurst()
@@ -146,9 +180,15 @@ export async function watchVolume(carried?: VolumeState): Promise<void> {
     const burst = takeBurst(state)
     if (burst === null) return
     const { slot, events } = burst
+    burst.waitsForWindow = false
     const verdict = await assess(state, request(slot, { events }))
-    const settledAt = burst.firstAt + (verdict?.settleSeconds ?? 0) * 1000
-    if (verdict === null || verdict.kind === 'wait') {
+    const settledAt = burst.firstAt + settleMs(burst, verdict?.settleSeconds ?? 0)
+    const opensAt = windowOf(verdict)
+    if (opensAt !== null) {
+      burst.failures = 0
+      burst.waitsForWindow = true
+      putBurstBack(state, burst, opensAt)
+    } else if (verdict === null || verdict.kind === 'wait') {
       burst.failures += 1
       putBurstBack(state, burst, Date.now() + backoffMs(burst.failures))
     } else if (verdict.plan !== null && Date.now() < settledAt) {
@@ -162,19 +202,21 @@ export async function watchVolume(carried?: VolumeState): Promise<void> {
         busy.map(({ target }) => target),
         { slot, events, reason, at: Date.now() },
       )
-      await start(verdict, { slot, events, failures: 0 })
+      await start(verdict, { slot, events, failures: 0, deferrals: 0 })
     }
   }
 
   async function decideWant({ want, targets }: NonNullable<ReturnType<typeof ripeWants>>): Promise<void> {
-    const { slot, events, failures } = want
-    const verdict = await assess(state, request(slot, { events, targets }))
+    const { slot, events, failures, deferrals } = want
+    const manual = slot.startsWith(manualSlotPrefix)
+    const verdict = await assess(state, request(slot, { events, targets, manual }))
     if (verdict === null || verdict.kind === 'wait') {
-      for (const target of targets) state.wants[target] = { ...want, at: Date.now() + backoffMs(failures + 1) }
+      const at = windowOf(verdict) ?? Date.now() + backoffMs(failures + 1)
+      for (const target of targets) state.wants[target] = { ...want, at }
       return
     }
     for (const target of targets) dropWant(state, target)
-    await start(verdict, { slot, events, failures })
+    await start(verdict, { slot, events, failures, deferrals })
   }
 
   async function decideAsked(asked: VolumeState['asked'][number]): Promise<void> {
@@ -183,8 +225,15 @@ export async function watchVolume(carried?: VolumeState): Promise<void> {
     asked.targets = verdict?.plan?.targets.map(({ target }) => target) ?? asked.targets
     if (verdict?.plan && asked.targets?.some((target) => isBlocked(state, target))) return
     state.asked = state.asked.filter((one) => one !== asked)
-    if (verdict?.plan) await start(verdict, { slot, events: [], failures: 0 })
+    if (verdict?.plan) await start(verdict, { slot, events: [], failures: 0, deferrals: 0 })
     else state.refused = [...state.refused, { slot, reasons: state.lastReasons }].slice(-16)
+  }
+
+  async function verify(verification: VolumeState['verifications'][number]): Promise<void> {
+    const { point } = verification
+    const copies = state.points.find((one) => one.point === point)?.copies ?? []
+    await startVerification({ volumeId, copies, verification, name: state.name, project: state.project })
+    state.verifications = state.verifications.filter((one) => one !== verification)
   }
 
   function request(slot: string, what: Partial<AssessRequest>): AssessRequest {
@@ -195,7 +244,7 @@ export async function watchVolume(carried?: VolumeState): Promise<void> {
       events: [],
       manual: false,
       targets: null,
-      last: null,
+      last: lastGood(state.points, what.targets ?? null),
       ...what,
     }
   }
@@ -203,14 +252,13 @@ export async function watchVolume(carried?: VolumeState): Promise<void> {
   /** Starts what the verdict plans on the lanes that are free; none: nothing. */
   async function start(
     { plan, volume, policy, policyHash }: Verdict,
-    why: Pick<RunningArchive, 'slot' | 'events' | 'failures'>,
+    why: Pick<RunningArchive, 'slot' | 'events' | 'failures' | 'deferrals'>,
   ): Promise<void> {
     const targets = plan?.targets.filter(({ target }) => !isBlocked(state, target)) ?? []
     if (plan === null || volume === null || targets.length === 0) return
     const attempt = nextTry(state, why.slot)
     const archive: RunningArchive = {
       ...why,
-      deferrals: 0,
       attempt,
       heartbeatSeconds: plan.pace.heartbeatSeconds,
       archive: archiveWorkflowId(volumeId, why.slot, attempt),
@@ -218,28 +266,34 @@ export async function watchVolume(carried?: VolumeState): Promise<void> {
       targets: targets.map(({ target }) => target),
     }
     holdLanes(state, archive)
-    const handle = await startArchive(volume, { policy, policyHash }, { ...plan, targets }, archive)
+    const first = isFirstCopy(state.points, archive.targets)
+    const handle = await startArchive(volume, { policy, policyHash }, { ...plan, targets }, archive, first)
     inBackground(follow(archive, handle))
   }
 
   async function follow(archive: RunningArchive, handle: ArchiveHandle | null): Promise<void> {
     const { outcome, failure, retry } = await followArchive(volumeId, archive, handle)
-    // a person sees that it failed, and asks again
-    const again = retry && !archive.slot.startsWith('manual:')
     // what it did achieve nobody told: the targets know
     if (outcome === null) state.rebuilding = [...new Set([...(state.rebuilding ?? []), ...archive.targets])]
-    endArchive(state, archive, outcome, { now: Date.now(), retry: again, failure })
+    endArchive(state, archive, outcome, { now: Date.now(), retry, failure })
     if (outcome === null)
       await Promise.all(archive.targets.map(async (target) => rebuildTarget(volumeId, target, state)))
     endedArchives += 1
   }
 }
 
+/** When the policy's window opens, if that is what a verdict waits for: milliseconds since the epoch. */
+function windowOf(verdict: Verdict | null): number | null {
+  if (verdict?.kind !== 'wait' || verdict.waitUntil === null) return null
+  return Math.max(Date.parse(verdict.waitUntil), Date.now() + windowPauseMs)
+}
+
 function requestState(state: VolumeState, slot: string) {
   const refused = state.refused.find((one) => one.slot === slot)
   if (refused !== undefined) return { state: 'refused' as const, reasons: refused.reasons }
   if (state.asked.some((one) => one.slot === slot)) return { state: 'waiting' as const, reasons: state.lastReasons }
-  const started = state.archives.some((one) => one.slot === slot) || state.points.some((point) => point.slot === slot)
+  const held = [...state.archives, ...Object.values(state.wants), ...state.points]
+  const started = held.some((one) => one.slot === slot)
   return { state: started ? ('started' as const) : ('unknown' as const), reasons: [] }
 }
 

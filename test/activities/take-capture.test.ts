@@ -29,7 +29,7 @@ function depsWith(change: Partial<Deps['cinder']>): Deps {
 function watchedBy(...looks: string[][]): Deps {
   let look = 0
   const source = { watchers: async () => looks[Math.min(look++, looks.length - 1)] ?? [] } as unknown as Source
-  return { ...bench.deps, sources: { find: () => source } }
+  return { ...bench.deps, sources: { zones: [], find: () => source } }
 }
 
 describe('takeCapture', () => {
@@ -128,7 +128,7 @@ describe('takeCapture', () => {
   it('says that watchers are unknown where the storage cannot be asked', async () => {
     const volumeId = await bench.newVolume()
     const source = { watchers: async () => Promise.reject(new Error('no keyring')) } as unknown as Source
-    const deps = { ...bench.deps, sources: { find: () => source } }
+    const deps = { ...bench.deps, sources: { zones: [], find: () => source } }
     expect(await bench.run(takeCapture(deps), bench.request(volumeId))).toMatchObject({
       ...{ consistency: 'detached', watchers: 'unknown' },
     })

@@ -8,7 +8,8 @@ import type { ControlActivities } from '../../activities/control-activities.js'
 import { silentLog } from '../../log/log.js'
 import type { Capture, Copy } from '../../targets/target.js'
 import type { archiveVolume } from '../../workflows/archive-volume.js'
-import type { ArchiveRequest, AssessRequest, Hint, Verdict, VolumeState } from '../../workflows/messages.js'
+import type { ArchiveRequest, AssessRequest, Hint, Verdict } from '../../workflows/messages.js'
+import type { VolumeState } from '../../workflows/volume-memory.js'
 import { archiveWorkflowId, hintSignal, volumeWorkflowId } from '../../workflows/messages.js'
 import type { watchVolume } from '../../workflows/watch-volume.js'
 import { connectTemporal } from './temporal.js'
@@ -19,7 +20,7 @@ const codePath = fileURLToPath(new URL('../../dist/workflow-bundle.js', import.m
 Runtime.install({ logger: new DefaultLogger('ERROR'), shutdownSignals: [] })
 
 /** The acts of one volume and its archives; those that look at all volumes have tests of their own. */
-type VolumeActs = Omit<ControlActivities, 'runPolicy'>
+type VolumeActs = Omit<ControlActivities, 'runPolicy' | 'reconcile'>
 
 /** Which act was done with what, in order. */
 export interface Call {
@@ -56,6 +57,12 @@ export async function workflowRig(options: { targets?: string[]; settleSeconds?:
       }
     },
     undoArchive: async () => undefined,
+    planVerify: async ({ point, copies }) => ({
+      copies: (copies.length > 0 ? copies : [...stored.values()].flat().filter((copy) => copy.point === point)).map(
+        (copy) => ({ copy, queue: taskQueue }),
+      ),
+      pace: { heartbeatSeconds: 5, firstRetrySeconds: 1, captureMaxAgeSeconds: 3600 },
+    }),
     takeCapture: async ({ archiveId, archive, slot, group }) => captureOf({ archiveId, archive, slot, group }),
     releaseCapture: async () => undefined,
     removeTemporaries: async () => undefined,

@@ -134,6 +134,7 @@ export function fakeCinder(driver: FakeDriver) {
   const near = sourceIn('default')
   const far = sourceIn('far')
   const sources: Sources = {
+    zones: [],
     find: (host) => (host?.startsWith('fake@ceph') ? near : host?.startsWith('fake@far') ? far : undefined),
   }
 

@@ -1,22 +1,25 @@
 import { describe, expect, it } from 'vitest'
 import type { Copy } from '../../targets/target.js'
-import type { RunningArchive, VolumeState } from '../../workflows/messages.js'
+import type { RunningArchive, VolumeState } from '../../workflows/volume-memory.js'
+import { reconcileEvent, scheduleEvent } from '../../workflows/messages.js'
+import { overdueAt, protectionOf } from '../../workflows/protection.js'
+import { changeCopy, isFirstCopy, lastGood, putCopy, replaceCopies, trimPoints } from '../../workflows/volume-points.js'
 import {
   addHints,
   backoffMs,
+  completeState,
+  dueAt,
   endArchive,
   freshState,
   holdLanes,
   isFinished,
   nextAlarm,
   nextTry,
-  protectionOf,
+  nextVerification,
   putBurstBack,
-  putCopy,
-  replaceCopies,
   ripeWants,
+  settleMs,
   takeBurst,
-  trimPoints,
   wantLater,
 } from '../../workflows/volume-state.js'
 
@@ -55,6 +58,54 @@ describe('hints', () => {
   })
 })
 
+describe('a schedule’s hints', () => {
+  const hint = (hour: number, policy = 'nightly') => {
+    const at = `2026-01-01T${String(hour).padStart(2, '0')}:00:00Z`
+    return { messageId: `${policy}@${at}`, event: scheduleEvent, nominal: { policy, at } }
+  }
+
+  it('name their nominal time as the slot, and are told apart by policy', () => {
+    const state = known()
+    addHints(state, [hint(6)], 0)
+    expect(state.burst?.slot).toBe('policy:nightly@2026-01-01T06:00:00Z')
+    state.burst = null
+    addHints(state, [hint(6, 'other')], 0)
+    expect(state.burst).not.toBeNull()
+    expect(state.lastNominal).toEqual({ nightly: '2026-01-01T06:00:00Z', other: '2026-01-01T06:00:00Z' })
+  })
+
+  it('have no effect when the same or a newer time was told before, whatever their ids are', () => {
+    const state = known()
+    addHints(state, [hint(6)], 0)
+    state.burst = null
+    addHints(state, [hint(5), { ...hint(6), messageId: 'told again' }], 0)
+    expect(state.burst).toBeNull()
+    addHints(state, [hint(7)], 0)
+    expect(state.burst).not.toBeNull()
+  })
+
+  it('do not wait for more, alone or with those of reconcile; with a notification they do', () => {
+    const state = known()
+    addHints(state, [hint(6), { messageId: 'r', event: reconcileEvent }], 0)
+    if (state.burst === null) throw new Error('there was a burst')
+    expect(settleMs(state.burst, 30)).toBe(0)
+    addHints(state, [{ messageId: 'n', event: 'volume.detach.end' }], 0)
+    expect(settleMs(state.burst, 30)).toBe(30_000)
+  })
+
+  it('are tried again after a failure until the next one overtakes them', () => {
+    const state = known()
+    const first = { ...archive(['a', 'b'], 'policy:nightly@6'), events: [scheduleEvent] }
+    holdLanes(state, first)
+    endArchive(state, first, null, { now: 0, retry: true, failure: 'boom' })
+    expect(state.wants['a']).toMatchObject({ slot: 'policy:nightly@6', events: [scheduleEvent], failures: 1 })
+    holdLanes(state, archive(['a'], 'policy:nightly@7'))
+    expect(Object.keys(state.wants)).toEqual(['b'])
+    wantLater(state, ['b'], { slot: 'policy:nightly@7', events: [], reason: 'busy', at: 1 })
+    expect(state.wants['b']).toMatchObject({ slot: 'policy:nightly@7', failures: 0 })
+  })
+})
+
 describe('lanes', () => {
   it('hold back wants until they are free, and no timer rings for a held lane', () => {
     const state = known()
@@ -62,7 +113,7 @@ describe('lanes', () => {
     wantLater(state, ['a', 'b'], { slot: 't', events: [], reason: 'r', at: 10 })
     expect(ripeWants(state, 20)?.targets).toEqual(['b'])
     delete state.wants['b']
-    expect(nextAlarm(state)).toBeNull()
+    expect(nextAlarm(state, 0)).toBeNull()
   })
 
   it('give every archive of a slot its own number', () => {
@@ -92,11 +143,45 @@ describe('failed archives', () => {
     holdLanes(state, { ...archive(['a']), failures: 1 })
     endArchive(state, { ...archive(['a']), failures: 1 }, null, { now: 1000, retry: true, failure: 'boom' })
     expect(state.wants['a']).toMatchObject({ failures: 2, at: 1000 + backoffMs(2), reason: 'boom' })
-    expect(protectionOf(state)).toBe('failing')
+    expect(protectionOf(state, 0)).toBe('failing')
     wantLater(state, ['a'], { slot: 'newer', events: [], reason: 'event', at: 2000 })
     expect(state.wants['a']).toMatchObject({ slot: 'newer', failures: 0 })
     expect(backoffMs(1)).toBeLessThan(backoffMs(3))
     expect(backoffMs(99)).toBe(backoffMs(5))
+  })
+})
+
+describe('archives that are put off', () => {
+  const putOff = (code: string, slot = 's', before = { failures: 0, deferrals: 0 }) => {
+    const state = known()
+    const its = { ...archive(['a'], slot), ...before }
+    holdLanes(state, its)
+    const outcome = { archive: its.archive, archiveId: 'a', slot, capture: null }
+    const failure = { code, message: `${code}  no room for a snapshot` }
+    const targets = [{ target: 'a', copy: null, failure }]
+    endArchive(state, its, { ...outcome, targets }, { now: 1000, retry: true, failure: null })
+    return state
+  }
+
+  it.each(['CK-DEFERRED', 'CK-CLOUD-QUOTA'])(
+    'for %s are wanted again with growing patience and fail nothing',
+    (code) => {
+      const state = putOff(code)
+      expect(state.wants['a']).toMatchObject({ failures: 0, deferrals: 1, at: 1000 + backoffMs(1) })
+      expect(state.wants['a']?.reason).toContain('no room')
+      expect(protectionOf(state, 1000)).toBeNull()
+      const later = putOff(code, 's', { failures: 0, deferrals: 2 })
+      expect(later.wants['a']).toMatchObject({ failures: 0, deferrals: 3, at: 1000 + backoffMs(3) })
+    },
+  )
+
+  it('come again by themselves also when a person asked for them; those that failed do not', () => {
+    expect(putOff('CK-DEFERRED', 'manual:1').wants).toHaveProperty('a')
+    expect(putOff('CK-BACKUP-FAILED', 'manual:1').wants).toEqual({})
+  })
+
+  it('stay failing when a try before failed', () => {
+    expect(protectionOf(putOff('CK-DEFERRED', 's', { failures: 1, deferrals: 0 }), 0)).toBe('failing')
   })
 })
 
@@ -124,9 +209,9 @@ describe('copies that did not come out well', () => {
     expect(ended('damaged', 0).wants).toHaveProperty('a')
     const last = ended('damaged', 3)
     expect(last.wants).toEqual({})
-    expect(protectionOf(last)).toBe('failing')
+    expect(protectionOf(last, 0)).toBe('failing')
     putCopy(last, copy('a', 2))
-    expect(protectionOf(last)).toBe('protected')
+    expect(protectionOf(last, 0)).toBe('protected')
   })
 })
 
@@ -153,6 +238,130 @@ describe('a burst that is looked at', () => {
     putBurstBack(state, { ...burst, failures: 4 }, 10_000_000)
     addHints(state, [hint('b', 'volume.detach.end')], 500)
     expect(state.burst?.dueAt).toBe(500)
+  })
+})
+
+describe('a burst that waits for its window', () => {
+  it('waits through the time that it settled, and is looked at at once when something else happens', () => {
+    const state = known()
+    addHints(state, [{ messageId: 'a', event: 'volume.detach.end' }], 0)
+    const burst = takeBurst(state)
+    if (burst === null) throw new Error('there was a burst')
+    putBurstBack(state, { ...burst, waitsForWindow: true }, 10_000_000)
+    expect(state.burst?.dueAt).toBe(10_000_000)
+    expect(protectionOf(state, 0)).toBeNull()
+    addHints(state, [{ messageId: 'b', event: 'volume.delete.end' }], 500)
+    expect(state.burst?.dueAt).toBe(500)
+  })
+})
+
+describe('the age of the last verified point', () => {
+  const hour = 3_600_000
+  const state = (): VolumeState => ({ ...known(), rpoSeconds: 2 * 3600, protectedSince: '2026-01-01T00:00:00Z' })
+  const start = Date.UTC(2026, 0, 1)
+
+  it('makes a volume overdue from the moment on at which it passes the RPO, and one timer rings then', () => {
+    const its = state()
+    putCopy(its, copy('a', 1))
+    putCopy(its, copy('a', 2, 'damaged'))
+    expect(overdueAt(its)).toBe(start + 3 * hour)
+    expect(protectionOf(its, start + 3 * hour - 1)).toBe('failing')
+    expect(nextAlarm(its, start + 3 * hour - 1)).toBe(start + 3 * hour)
+    expect(protectionOf(its, start + 3 * hour)).toBe('overdue')
+    expect(nextAlarm(its, start + 3 * hour)).toBeNull()
+    putCopy(its, copy('a', 3))
+    expect(protectionOf(its, start + 3 * hour)).toBe('protected')
+  })
+
+  it('is counted from the beginning of protection while there is none, and not without an RPO or a policy', () => {
+    expect(protectionOf(state(), start + 2 * hour)).toBe('overdue')
+    expect(overdueAt({ ...state(), rpoSeconds: null })).toBeNull()
+    expect(overdueAt({ ...state(), protectedSince: null })).toBeNull()
+  })
+
+  it('is no news about a volume that is gone or not known yet', () => {
+    expect(protectionOf({ ...state(), sourceGone: true }, start + 9 * hour)).toBe('source-gone')
+    expect(protectionOf({ ...state(), rebuilding: ['a'] }, start + 9 * hour)).toBe('rebuilding')
+  })
+})
+
+describe('the column due', () => {
+  it('shows what comes first, a retry or the schedule’s next time, and never the moment of being overdue', () => {
+    const state: VolumeState = { ...known(), rpoSeconds: 1, protectedSince: '2026-01-01T00:00:00Z' }
+    expect(dueAt(state, 0)).toBeNull()
+    state.nextAt = '2026-01-02T00:00:00Z'
+    expect(dueAt(state, 0)).toBe(Date.UTC(2026, 0, 2))
+    wantLater(state, ['a'], { slot: 's', events: [], reason: 'r', at: Date.UTC(2026, 0, 3) })
+    expect(dueAt(state, 0)).toBe(Date.UTC(2026, 0, 2))
+    expect(dueAt(state, Date.UTC(2026, 0, 2))).toBe(Date.UTC(2026, 0, 3))
+  })
+})
+
+describe('points to be read back', () => {
+  it('wait for the archive that makes them, and for no other', () => {
+    const state = known()
+    const asked = { id: '1', point: '2026-01-01T00:00:00Z-12345678', targets: null }
+    state.verifications = [asked]
+    holdLanes(state, { ...archive(['a']), archiveId: '12345678-6a0e-4b6a-9a51-2f3f6f1f0f01' })
+    expect(nextVerification(state)).toBeUndefined()
+    state.archives = []
+    expect(nextVerification(state)).toBe(asked)
+    expect(isFinished({ ...known(), policy: null, verifications: [asked] })).toBe(false)
+  })
+
+  it('make the volume failing when they turn out damaged and no newer one is verified', () => {
+    const state = known()
+    putCopy(state, copy('a', 1))
+    putCopy(state, copy('a', 2))
+    changeCopy(state, copy('a', 1, 'damaged'))
+    expect(protectionOf(state, 0)).toBe('protected')
+    changeCopy(state, copy('a', 2, 'damaged'))
+    expect(protectionOf(state, 0)).toBe('failing')
+  })
+
+  it('do not come back into the state when they had left it', () => {
+    const state = { ...known(), trimmed: true }
+    putCopy(state, copy('a', 2))
+    changeCopy(state, copy('a', 1))
+    expect(state.points).toHaveLength(1)
+    state.trimmed = false
+    changeCopy(state, copy('a', 1))
+    expect(state.points).toHaveLength(2)
+  })
+})
+
+describe('what assess is told', () => {
+  it('is the newest point that is not damaged; of several targets, the one that is behind', () => {
+    const state = known()
+    expect(lastGood(state.points, null)).toBeNull()
+    putCopy(state, copy('a', 1))
+    putCopy(state, copy('b', 2, 'unverified'))
+    putCopy(state, copy('a', 3, 'damaged'))
+    expect(lastGood(state.points, null)?.capturedAt).toBe('2026-01-01T02:00:00.000Z')
+    expect(lastGood(state.points, ['a', 'b'])?.capturedAt).toBe('2026-01-01T01:00:00.000Z')
+    expect(lastGood(state.points, ['a', 'c'])).toBeNull()
+  })
+
+  it('knows a first copy', () => {
+    const state = known()
+    putCopy(state, copy('a', 1))
+    expect(isFirstCopy(state.points, ['b'])).toBe(true)
+    expect(isFirstCopy(state.points, ['a', 'b'])).toBe(false)
+  })
+})
+
+describe('state of an older version', () => {
+  it('is filled with what it lacks, and keeps what it has', () => {
+    const state = known()
+    holdLanes(state, archive(['a']))
+    wantLater(state, ['b'], { slot: 's', events: [], reason: 'r', at: 10 })
+    addHints(state, [{ messageId: 'm', event: 'volume.create.end' }], 0)
+    const missing = ['verifications', 'rpoSeconds', 'nextAt', 'protectedSince', 'lastNominal']
+    const text = JSON.stringify(state, (key, value: unknown) =>
+      [...missing, 'deferrals', 'waitsForWindow'].includes(key) ? undefined : value,
+    )
+    expect(completeState(JSON.parse(text) as VolumeState)).toEqual(state)
+    expect(completeState({ ...state, policy: 'other' }).policy).toBe('other')
   })
 })
 

@@ -1,0 +1,36 @@
+/** How a volume stands, from what its workflow remembers and the time. Pure. */
+import type { Protection, RecoveryPoint } from './messages.js'
+import type { VolumeState } from './volume-memory.js'
+import { lastVerified } from './volume-points.js'
+
+/**
+ * From when on its last verified point is older than its policy allows, milliseconds since the epoch; null: never. A
+ * volume without any is given the same time from when a policy began to protect it.
+ */
+export function overdueAt({ rpoSeconds, points, protectedSince }: VolumeState): number | null {
+  const since = lastVerified(points)?.capturedAt ?? protectedSince
+  return rpoSeconds === null || since === null ? null : Date.parse(since) + rpoSeconds * 1000
+}
+
+/** null: it has no verified point yet, but there is time, and nothing has failed. */
+export function protectionOf(state: VolumeState, now: number): Protection | null {
+  if (state.rebuilding === null || state.rebuilding.length > 0) return 'rebuilding'
+  if (state.sourceGone) return 'source-gone'
+  const overdue = overdueAt(state)
+  if (overdue !== null && overdue <= now) return 'overdue'
+  if (isFailing(state)) return 'failing'
+  return lastVerified(state.points) === null ? null : 'protected'
+}
+
+/** What was only put off, for want of quota or space, has not failed. */
+function isFailing({ wants, archives, burst, points }: VolumeState): boolean {
+  const failed = [...Object.values(wants), ...archives].some(({ failures }) => failures > 0)
+  return failed || (burst?.failures ?? 0) > 0 || hasBadNews(points)
+}
+
+/** A copy of the last verified point, or of a newer one, that is not as it was written. */
+function hasBadNews(points: RecoveryPoint[]): boolean {
+  const last = lastVerified(points)
+  const newest = last === null ? points.slice(0, 1) : points.slice(0, points.indexOf(last) + 1)
+  return newest.some(({ copies }) => copies.some(({ state }) => state === 'damaged' || state === 'suspect'))
+}

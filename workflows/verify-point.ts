@@ -1,0 +1,183 @@
+import {
+  ApplicationFailure,
+  CancellationScope,
+  getExternalWorkflowHandle,
+  isCancellation,
+  log,
+  proxyActivities,
+  setCurrentDetails,
+  upsertSearchAttributes,
+} from '@temporalio/workflow'
+import type { ControlActivities } from '../activities/control-activities.js'
+import type { VerifyPlan } from '../activities/plan-verify.js'
+import type { Copy, Verification } from '../targets/target.js'
+import { failureOf } from './failure-of.js'
+import { copyChangedSignal, verifyFailedType } from './messages.js'
+import { moveActivities } from './move-activities.js'
+import { searchAttributes } from './search-attributes.js'
+import { unproven } from './unproven.js'
+
+const planning = proxyActivities<Pick<ControlActivities, 'planVerify'>>({
+  startToCloseTimeout: '10 minutes',
+  heartbeatTimeout: '1 minute',
+  retry: { initialInterval: '2 seconds', backoffCoefficient: 2, maximumInterval: '1 minute' },
+})
+
+// what was found out is written down, and what was made for it removed, however long it takes
+const finishing = proxyActivities<Pick<ControlActivities, 'removeTemporaries' | 'markCopy'>>({
+  startToCloseTimeout: '30 minutes',
+  heartbeatTimeout: '30 seconds',
+  retry: { initialInterval: '2 seconds', backoffCoefficient: 2, maximumInterval: '5 minutes' },
+})
+
+export interface VerifyRequest {
+  volumeId: string
+  /** For people. */
+  name: string
+  point: string
+  /** null: every target that has a copy. */
+  targets: string[] | null
+  /** Those that the volume's workflow knows; none: the targets are asked. */
+  copies: Copy[]
+  /** Who is told what was found out: a workflow id. */
+  entity: string
+}
+
+/** What became of one copy. */
+export interface VerifiedCopy {
+  target: string
+  /** As it is marked now. */
+  copy: Copy
+  /** What this reading found; null while it goes on, or when it failed. */
+  found: Verification['state'] | null
+  /** Why it is not verified; null when it is. */
+  reason: string | null
+  /** What is wrong with the copy, or with reading it; null when nothing is known to be. */
+  failure: { code: string; message: string } | null
+}
+
+export interface VerifyOutcome {
+  volumeId: string
+  point: string
+  copies: VerifiedCopy[]
+}
+
+/**
+ * Reads the copies of a recovery point back, side by side, and marks what was found out on the targets. Only reads them;
+ * takes no lane.
+ * @throws ApplicationFailure `CK-VERIFY-FAILED` with the outcome as its detail when a copy is bad or could not be read
+ */
+export async function verifyPoint(request: VerifyRequest): Promise<VerifyOutcome> {
+  const { volumeId, point } = request
+  const outcome: VerifyOutcome = { volumeId, point, copies: [] }
+  show(request, outcome, 'verifying')
+  const summary = `which copies ${request.name} has of ${point}`
+  const plan = await planning.planVerify.executeWithOptions({ summary }, [
+    { volumeId, point, targets: request.targets, copies: request.copies },
+  ])
+  outcome.copies = plan.copies.map(({ copy }) => newResult(copy))
+  show(request, outcome, 'verifying')
+  const all = await Promise.allSettled(
+    plan.copies.map(async ({ queue }, i) => {
+      const mine = outcome.copies[i]
+      if (mine !== undefined) await verifyCopy(request, outcome, mine, queue, plan.pace)
+    }),
+  )
+  for (const one of all) if (one.status === 'rejected') throw one.reason
+  return conclude(request, outcome)
+}
+
+function newResult(copy: Copy): VerifiedCopy {
+  return { target: copy.target, copy, found: null, reason: null, failure: null }
+}
+
+async function verifyCopy(
+  request: VerifyRequest,
+  outcome: VerifyOutcome,
+  mine: VerifiedCopy,
+  queue: string,
+  pace: VerifyPlan['pace'],
+): Promise<void> {
+  const { target, copy } = mine
+  const summary = `read back ${request.name} from ${target}`
+  try {
+    const verification = await moveActivities(queue, pace).verifyCopy.executeWithOptions({ summary }, [
+      { target, copy, capture: null },
+    ])
+    await CancellationScope.nonCancellable(async () => {
+      mine.copy = await mark(copy, verification)
+      await tell(request, mine.copy)
+    })
+    mine.found = verification.state
+    mine.reason = verification.reason
+    mine.failure = unproven({ ...copy, state: verification.state, reason: verification.reason })
+  } catch (error) {
+    // what an act that was stopped or given up restored to read it lies about; a verdict leaves nothing
+    await CancellationScope.nonCancellable(() => removeTemporaries(copy))
+    if (isCancellation(error)) throw error
+    mine.failure = failureOf(error)
+    mine.reason = mine.failure.message
+  }
+  show(request, outcome, 'verifying')
+}
+
+/** That it could not be compared this time says nothing against a copy that was verified before. */
+async function mark(copy: Copy, { state, rootHash, reason }: Verification): Promise<Copy> {
+  if (state === 'unverified' && copy.state !== 'unverified') return copy
+  const verifiedAt = state === 'verified' ? new Date(Date.now()).toISOString() : null
+  return finishing.markCopy.executeWithOptions({ summary: `write “${state}” on the copy on ${copy.target}` }, [
+    { target: copy.target, copy, mark: { state, rootHash: rootHash ?? copy.rootHash, verifiedAt, reason } },
+  ])
+}
+
+/** Where nobody remembers the volume, the next who does reads the mark on the target. */
+async function tell({ entity }: VerifyRequest, copy: Copy): Promise<void> {
+  try {
+    await getExternalWorkflowHandle(entity).signal(copyChangedSignal, copy)
+  } catch (error) {
+    log.info('nobody holds the points of the volume any more', { entity, reason: failureOf(error).message })
+  }
+}
+
+async function removeTemporaries({ target, archiveId, volumeId }: Copy): Promise<void> {
+  const summary = `remove temporaries on ${target}`
+  try {
+    await finishing.removeTemporaries.executeWithOptions({ summary }, [{ target, archiveId, volumeId }])
+  } catch (error) {
+    if (failureOf(error).code !== 'CK-TARGET-UNKNOWN') throw error
+    log.warn('temporaries may be left of a target that is configured no more', { target })
+  }
+}
+
+function show({ name, point }: VerifyRequest, { copies }: VerifyOutcome, phase: 'verifying' | 'done' | 'failed'): void {
+  const doing = {
+    verifying: 'Reading the copies back and comparing their hashes. The tab *Pending Activities* says how far.',
+    done: 'Finished; nothing temporary is left.',
+    failed: 'Finished; at least one copy is not proven. Nothing temporary is left.',
+  }
+  const parts = copies.flatMap(({ target, found, copy, failure, reason }) => {
+    const state = found ?? (failure === null ? 'being read back' : 'could not be read back')
+    const hash = copy.rootHash === null ? [] : [`Hash of the capture: \`${copy.rootHash}\``]
+    const text = failure?.message ?? reason
+    return [`**${target}: ${state}**`, ...(text?.split('\n').map((line) => line.trim()) ?? []), ...hash]
+  })
+  setCurrentDetails([`### ${name}@${point}: ${phase}`, doing[phase], ...parts].join('\n\n'))
+  upsertSearchAttributes([{ key: searchAttributes.phase, value: phase }])
+}
+
+function conclude(request: VerifyRequest, outcome: VerifyOutcome): VerifyOutcome {
+  const failed = outcome.copies.filter(({ failure }) => failure !== null)
+  show(request, outcome, failed.length === 0 ? 'done' : 'failed')
+  if (failed.length === 0) return outcome
+  const lines = failed.map(({ target, failure }) => `  ${target}: ${failure?.message ?? ''}`)
+  const where = failed.map(({ target }) => target).join(', ')
+  const failure = ApplicationFailure.create({
+    type: verifyFailedType,
+    message: [`${verifyFailedType}  ${request.name}@${request.point} is not proven on ${where}`, ...lines].join('\n'),
+    nonRetryable: true,
+    details: [outcome],
+  })
+  // the message says all; a stack would only bury it in the UI
+  failure.stack = ''
+  throw failure
+}

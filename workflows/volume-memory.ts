@@ -1,0 +1,84 @@
+/** What a volume's workflow carries from run to run, as plain data; `volume-state.ts` has the rules. */
+import type { RecoveryPoint, VerifyNow } from './messages.js'
+
+/** An archive that a volume's workflow started and has not yet seen the end of. */
+export interface RunningArchive {
+  archive: string
+  archiveId: string
+  slot: string
+  /** Which archive of the slot it is, from 1: the end of its id. */
+  attempt: number
+  events: string[]
+  targets: string[]
+  /** How many tries for this slot failed before it. */
+  failures: number
+  /** How many were put off before it, for want of quota or space: nothing was wrong. */
+  deferrals: number
+  /** After this time without a sign of life an attempt of its acts has noticed that it was given up. */
+  heartbeatSeconds: number
+}
+
+/** One more archive that a target should get: its lane was busy, or the last try failed. */
+export interface Want {
+  slot: string
+  events: string[]
+  /** Milliseconds since the epoch; not before then. */
+  at: number
+  /** For people: why it is wanted. */
+  reason: string
+  /** How many tries failed; 0 when its lane was only busy. */
+  failures: number
+  /** How many tries were put off, for want of quota or space. */
+  deferrals: number
+}
+
+/** Hints that wait for the end of the settle time, or to be looked at for the first time. */
+export interface Burst {
+  slot: string
+  events: string[]
+  /** Milliseconds since the epoch of the first hint. */
+  firstAt: number
+  /** When to look (again); equal to `firstAt` until the policy's settle time is known. */
+  dueAt: number
+  /** How often looking failed (Cinder did not answer, …). */
+  failures: number
+  /** It waits for its policy's window to open. */
+  waitsForWindow: boolean
+}
+
+/** What a volume's workflow carries from run to run. A run that starts without it rebuilds first. */
+export interface VolumeState {
+  name: string | null
+  project: string | null
+  policy: string | null
+  /** Newest first; at most 128 KiB of them. */
+  points: RecoveryPoint[]
+  /** Older points exist that only the targets know. */
+  trimmed: boolean
+  /** The last message ids, newest last. */
+  seen: string[]
+  burst: Burst | null
+  /** Targets whose lanes are held, by which archive. */
+  running: Record<string, string>
+  archives: RunningArchive[]
+  wants: Record<string, Want>
+  /** The last try of each slot that is still wanted or running: no two archives share an id. */
+  tries: Record<string, number>
+  asked: { slot: string; targets: string[] | null }[]
+  refused: { slot: string; reasons: string[] }[]
+  /** Points that a person wants read back and that were not yet begun with. */
+  verifications: VerifyNow[]
+  /** Targets that have not yet said which copies they hold; null: none was asked, not even for their names. */
+  rebuilding: string[] | null
+  sourceGone: boolean
+  /** Of the policy, at the last verdict. */
+  rpoSeconds: number | null
+  /** The next nominal time of the policy's schedule at the last verdict, ISO 8601. */
+  nextAt: string | null
+  /** Since when a policy protects it, ISO 8601: a volume without any verified point is overdue from then on. */
+  protectedSince: string | null
+  /** The newest nominal time that each policy's schedule told: older ones are refused. */
+  lastNominal: Record<string, string>
+  /** The last verdict in words; for people. */
+  lastReasons: string[]
+}

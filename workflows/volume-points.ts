@@ -1,0 +1,100 @@
+/** The recovery points that a volume's workflow remembers. Pure, as `volume-state.ts`. */
+import type { Copy } from '../targets/target.js'
+import type { AssessRequest, RecoveryPoint } from './messages.js'
+import type { VolumeState } from './volume-memory.js'
+
+/** A payload this large still leaves room in a history's 2 MB; the targets hold the rest (design section 4). */
+const pointsLimitBytes = 128 * 1024
+
+/** What a target says it holds, in place of what was known of it. */
+export function replaceCopies(state: VolumeState, target: string, copies: Copy[]): void {
+  for (const point of state.points) point.copies = point.copies.filter((copy) => copy.target !== target)
+  for (const copy of copies) putCopy(state, copy)
+  state.points = state.points.filter((point) => point.copies.length > 0)
+  trimPoints(state)
+}
+
+/**
+ * Files a copy under its point, newest point first; a newer word about the same copy replaces the older one. An archive
+ * that was reset made another capture, and so another point. Of two copies on one target the verified one counts.
+ */
+export function putCopy(state: VolumeState, copy: Copy): void {
+  const point = state.points.find((one) => one.point === copy.point && one.archiveId === copy.archiveId)
+  if (point === undefined) {
+    state.points.push(pointOf(copy))
+    state.points.sort((a, b) => b.capturedAt.localeCompare(a.capturedAt))
+    return
+  }
+  const known = point.copies.find(({ target }) => target === copy.target)
+  const isAnother = known !== undefined && JSON.stringify(known.ref) !== JSON.stringify(copy.ref)
+  if (isAnother && known.state === 'verified') return
+  point.rootHash ??= copy.rootHash
+  point.copies = [...point.copies.filter(({ target }) => target !== copy.target), copy]
+}
+
+function pointOf(copy: Copy): RecoveryPoint {
+  const { point, volumeId, projectId, archiveId, archive, slot, group, capturedAt, consistency, sizeBytes } = copy
+  return {
+    ...{ point, volumeId, projectId, archiveId, archive, slot, group, capturedAt, consistency, sizeBytes },
+    rootHash: copy.rootHash,
+    copies: [copy],
+  }
+}
+
+/** The oldest points leave the state when it grows too large, but never a target's last verified one. */
+export function trimPoints(state: VolumeState): void {
+  let size = JSON.stringify(state.points).length
+  for (let i = state.points.length - 1; i >= 0 && size > pointsLimitBytes; i--) {
+    const point = state.points[i]
+    if (point === undefined || isLastVerifiedSomewhere(state.points, point)) continue
+    state.points.splice(i, 1)
+    state.trimmed = true
+    size -= JSON.stringify(point).length + 1
+  }
+}
+
+function isLastVerifiedSomewhere(points: RecoveryPoint[], point: RecoveryPoint): boolean {
+  return point.copies.some(
+    ({ target, state }) =>
+      state === 'verified' &&
+      points.find(({ copies }) => copies.some((copy) => copy.target === target && copy.state === 'verified')) === point,
+  )
+}
+
+export function lastVerified(points: RecoveryPoint[]): RecoveryPoint | null {
+  return points.find(({ copies }) => copies.some(({ state }) => state === 'verified')) ?? null
+}
+
+/**
+ * The newest point that is not damaged, which tells whether anything was missed since. Of several targets the one that
+ * is behind counts: after a try that failed on one of them, its own last copy is what it lacks.
+ * @param targets null: any copy will do
+ */
+export function lastGood(points: RecoveryPoint[], targets: string[] | null): AssessRequest['last'] {
+  const good = (point: RecoveryPoint, target: string | null) =>
+    point.copies.some(
+      (copy) =>
+        (target === null || copy.target === target) && (copy.state === 'verified' || copy.state === 'unverified'),
+    )
+  const lasts = (targets ?? [null]).map((target) => points.find((point) => good(point, target)) ?? null)
+  let oldest: AssessRequest['last'] = null
+  for (const last of lasts) {
+    if (last === null) return null
+    const { capturedAt, consistency } = last
+    if (oldest === null || capturedAt < oldest.capturedAt) oldest = { capturedAt, consistency }
+  }
+  return oldest
+}
+
+/** Whether none of these targets holds anything of the volume yet: a first copy is a large one. */
+export function isFirstCopy(points: RecoveryPoint[], targets: string[]): boolean {
+  return !points.some(({ copies }) => copies.some(({ target }) => targets.includes(target)))
+}
+
+/** A newer word about a copy. One of a point that left the state is known by its target alone. */
+export function changeCopy(state: VolumeState, copy: Copy): void {
+  const known = state.points.some(({ point, archiveId }) => point === copy.point && archiveId === copy.archiveId)
+  if (!known && state.trimmed) return
+  putCopy(state, copy)
+  trimPoints(state)
+}
