@@ -2,40 +2,43 @@ import { CodedError } from '../errors/coded-error.js'
 import type { Volume } from '../openstack/cinder.js'
 import { assess } from '../policy/assess.js'
 import type { Decision } from '../policy/policy.js'
-import { volumeFacts } from '../policy/volume-facts.js'
 import type { ArchivePlan, AssessRequest, TargetPlan, Verdict } from '../workflows/messages.js'
-import { controlQueue, moveQueue } from '../workflows/messages.js'
+import { controlQueue, moveQueue, reconcileEvent, scheduleEvent } from '../workflows/messages.js'
 import { archiveIdOf } from './archive-id.js'
 import type { Deps } from './control-activities.js'
+import { factsOf } from './facts-of.js'
 import { findTarget } from './find-target.js'
+import { permitsOf } from './permits-of.js'
+import { refuseOtherPolicies } from './refuse-other-policies.js'
 
 /** Looks at the volume as Cinder shows it now and says what the policies ask for. */
 export function assessVolume(deps: Deps) {
   return async (request: AssessRequest): Promise<Verdict> => {
+    await refuseOtherPolicies(deps)
     const volume = await lookUp(deps, request.volumeId)
     if (volume === null) return gone(deps, request.volumeId)
-    const projectName = await deps.projectName(volume.projectId)
-    const { id, name, projectId } = volume
+    const facts = await factsOf(deps, volume)
+    const { id, name, projectId, projectName } = facts
+    const own = [scheduleEvent, reconcileEvent]
     const decision = assess({
-      volume: volumeFacts(volume, projectName),
+      volume: facts,
       policies: deps.policies,
       installation: deps.installation,
       internalProjectId: deps.internalProjectId,
-      events: request.events,
+      events: request.events.filter((event) => !own.includes(event)),
+      scheduled: request.events.includes(scheduleEvent),
+      reconciled: request.events.includes(reconcileEvent),
       manual: request.manual,
+      last: request.last,
+      now: Date.now(),
       targets: request.targets,
     })
+    const { kind, reasons, policy, settleSeconds, rpoSeconds, nextAt, waitUntil } = decision
     return {
-      kind: decision.kind,
-      reasons: decision.reasons,
-      policy: decision.policy,
+      ...{ kind, reasons, policy, settleSeconds, rpoSeconds, nextAt, waitUntil },
       policyHash: deps.policyHash,
       volume: { id, name, projectId, projectName },
-      settleSeconds: decision.settleSeconds,
-      rpoSeconds: null,
-      nextAt: null,
-      waitUntil: null,
-      plan: decision.kind === 'archive' ? plan(deps, request, volume, decision) : null,
+      plan: kind === 'archive' ? await plan(deps, request, volume, decision) : null,
     }
   }
 }
@@ -64,7 +67,12 @@ function gone({ policyHash }: Deps, volumeId: string): Verdict {
 }
 
 /** Which target writes and reads back where: bytes go to the movers of the volume's zone, REST calls stay here. */
-function plan(deps: Deps, { volumeId, slot, attempt }: AssessRequest, volume: Volume, decision: Decision): ArchivePlan {
+async function plan(
+  deps: Deps,
+  { volumeId, slot, attempt }: AssessRequest,
+  volume: Volume,
+  decision: Decision,
+): Promise<ArchivePlan> {
   const zone = deps.sources.find(volume.host)?.zone
   const queueOf = (where: 'control' | 'move') =>
     where === 'move' && zone !== undefined ? moveQueue(zone) : controlQueue
@@ -73,5 +81,10 @@ function plan(deps: Deps, { volumeId, slot, attempt }: AssessRequest, volume: Vo
     return { target, kind, force, writeQueue: queueOf(queues.write), verifyQueue: queueOf(queues.verify) }
   })
   const archiveId = archiveIdOf(deps.installation, volumeId, slot, attempt)
-  return { archiveId, consistency: decision.consistency, targets, pace: deps.pace, permits: [] }
+  const permits = permitsOf(deps.limits, await deps.pausedScopes(), {
+    host: volume.host,
+    targets: targets.map(({ target }) => target),
+    policy: deps.policies.find(({ name }) => name === decision.policy) ?? null,
+  })
+  return { archiveId, consistency: decision.consistency, targets, pace: deps.pace, permits }
 }

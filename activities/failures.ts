@@ -18,9 +18,13 @@ const permanent = new Set<string>([
   'CK-CLOUD-NOT-FOUND',
   'CK-CLOUD-QUOTA',
   'CK-CLOUD-ANSWER-INVALID',
+  'CK-POLICY-DIFFERS',
 ])
 
-/** Acts that remove what we made are never given up: whoever mends the cloud need not think of them. */
+/**
+ * Acts that remove what we made, and those that look at all volumes, are never given up: whoever mends the cloud, or a
+ * worker's file, need not think of them.
+ */
 const neverGivenUp = new Set([
   'releaseCapture',
   'removeTemporaries',
@@ -28,6 +32,8 @@ const neverGivenUp = new Set([
   'markCopy',
   'listCopies',
   'beginRebuild',
+  'runPolicy',
+  'reconcile',
 ])
 
 /** The one place that decides between retry and giving up; the text is what `docs/errors.md` and the UI show. */

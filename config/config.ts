@@ -21,6 +21,8 @@ export interface Config {
   targets: TargetsOptions
   /** In file order. */
   policies: Policy[]
+  /** How often `reconcile` runs. */
+  reconcileSeconds: number
   pace: { heartbeatSeconds: number; firstRetrySeconds: number; captureMaxAgeSeconds: number }
   drainSeconds: number
   log: 'debug' | 'info' | 'warn' | 'error'

@@ -38,6 +38,7 @@ export async function loadConfig(request: LoadRequest): Promise<Config> {
     sources: options.sources,
     targets: options.targets,
     policies: toPolicies(options.policies),
+    reconcileSeconds: options.reconcile,
     pace: {
       heartbeatSeconds: options.pace.heartbeat,
       firstRetrySeconds: options.pace.firstRetry,

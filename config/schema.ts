@@ -68,6 +68,12 @@ export const configOptions = z
     sources: sourcesOptions,
     targets: targetsOptions,
     policies: policiesOptions,
+    reconcile: duration
+      .refine((seconds) => seconds >= 60, { error: 'expected at least 1m' })
+      .prefault('15m')
+      .describe(
+        'How often all volumes are compared with what is known of them, to find what notifications missed: `15m`, at least `1m`.',
+      ),
     pace: paceOptions.prefault({}).describe('How patient archives are.'),
     drain: duration
       .prefault('10m')

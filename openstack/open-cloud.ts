@@ -2,12 +2,14 @@ import type { Log } from '../log/log.js'
 import { cinder, type Cinder } from './cinder.js'
 import { loadCloud, type CloudPlace } from './clouds-yaml.js'
 import { keystone, type Keystone } from './keystone.js'
+import { nova, type Nova } from './nova.js'
 import { connectCloud, type CloudSession } from './session.js'
 
 export interface Cloud {
   session: CloudSession
   cinder: Cinder
   keystone: Keystone
+  nova: Nova
   /** Ends its connections. */
   close(): void
 }
@@ -19,6 +21,7 @@ export async function openCloud(place: CloudPlace, deps: { log: Log; installatio
     session,
     cinder: cinder(session),
     keystone: keystone(session),
+    nova: nova(session),
     close: () => {
       session.close()
     },

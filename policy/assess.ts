@@ -1,6 +1,9 @@
+import { nextNominal } from './due.js'
 import { exclusiveEvents } from './events.js'
+import { missed } from './missed.js'
 import type { AssessInput, Decision, Policy, PolicyCopy, VolumeFacts } from './policy.js'
 import { select } from './select.js'
+import { isOpen, opensAt, writtenWindow } from './window.js'
 
 /** What a person's archive of a volume that no policy protects is made with. */
 const unprotected: Pick<Policy, 'settleSeconds' | 'consistency'> = {
@@ -10,17 +13,21 @@ const unprotected: Pick<Policy, 'settleSeconds' | 'consistency'> = {
 
 /** Whether an archive of one volume is due now, to which targets, and why; sentences for people. */
 export function assess(input: AssessInput): Decision {
-  const { volume, policies, installation, internalProjectId } = input
+  const { volume, policies, installation, internalProjectId, now } = input
   const selection = select(volume, policies, installation, internalProjectId ?? undefined)
   const { policy } = selection
   const { settleSeconds, consistency } = policy ?? unprotected
-  const decide = (kind: Decision['kind'], reasons: string[], copies: Decision['copies'] = []): Decision => ({
+  const decide = (kind: Decision['kind'], reasons: string[], more: Partial<Decision> = {}): Decision => ({
     kind,
     reasons,
     policy: policy?.name ?? null,
-    settleSeconds,
+    settleSeconds: input.events.length > 0 ? settleSeconds : 0,
+    rpoSeconds: policy?.rpoSeconds ?? null,
+    nextAt: nextAt(policy, now),
+    waitUntil: null,
     consistency,
-    copies,
+    copies: [],
+    ...more,
   })
 
   if (selection.neverBecause !== null) return decide('none', [selection.neverBecause])
@@ -28,24 +35,56 @@ export function assess(input: AssessInput): Decision {
     const cure = input.manual ? ['Name the targets that a copy shall go to.'] : []
     return decide('none', [...selection.reasons, 'No policy protects it.', ...cure])
   }
-  const asked = input.manual ? 'A person asked for it.' : askedBy(input.events, policy)
-  if (asked === null) {
-    const events = input.events.join(', ')
-    return decide('none', [...selection.reasons, `The policy's \`on\` does not hold ${events || 'any event'}.`])
-  }
+  const { due, because } = asked(input, policy)
+  const reasons = [...selection.reasons, ...because]
+  if (!due) return decide('none', reasons)
 
-  const reasons = [...selection.reasons, asked]
   const copies = dueCopies(input, policy, reasons)
   if (copies.length === 0) return decide('none', [...reasons, 'None of the targets asked for belongs to the policy.'])
   const hindrance = captureHindrance(volume)
-  return hindrance === null
-    ? decide('archive', reasons, copies)
-    : decide(hindrance.kind, [...reasons, hindrance.reason], copies)
+  if (hindrance?.kind === 'none') return decide('none', [...reasons, hindrance.reason])
+  const closed = input.manual ? null : closedWindow(policy, now)
+  if (closed !== null) return decide('wait', [...reasons, closed.reason], { copies, waitUntil: closed.until })
+  if (hindrance !== null) return decide('wait', [...reasons, hindrance.reason], { copies })
+  return decide('archive', reasons, { copies })
 }
 
-function askedBy(events: string[], policy: Policy | null): string | null {
-  const due = events.filter((event) => policy?.on.includes(event) === true)
-  return due.length === 0 ? null : `${[...new Set(due)].join(', ')} asked for it.`
+/** Whether one of those who asked has a reason to; what they said, in either case. */
+function asked(input: AssessInput, policy: Policy | null): { due: boolean; because: string[] } {
+  if (input.manual) return { due: true, because: ['A person asked for it.'] }
+  const because: string[] = []
+  const due = [...new Set(input.events)].filter((event) => policy?.on.includes(event) === true)
+  if (due.length > 0) because.push(`${due.join(', ')} asked for it.`)
+  if (input.scheduled && policy !== null && policy.every !== null) {
+    because.push(`The schedule of policy ${policy.name} asked for it (every "${policy.every}", ${policy.timezone}).`)
+  }
+  const trace = input.reconciled && policy !== null ? missed(policy, input.volume, input.last, input.now) : null
+  if (trace !== null) because.push(trace)
+  if (because.length > 0) return { due: true, because }
+  return { due: false, because: refusals(input, policy) }
+}
+
+function refusals({ events, scheduled, reconciled }: AssessInput, policy: Policy | null): string[] {
+  const named = [...new Set(events)].join(', ')
+  return [
+    ...(named === '' ? [] : [`The policy's \`on\` does not hold ${named}.`]),
+    ...(scheduled ? [`Policy ${policy?.name ?? ''} has no \`every\`.`] : []),
+    ...(reconciled ? ['Nothing was missed.'] : []),
+    ...(named === '' && !scheduled && !reconciled ? ["The policy's `on` does not hold any event."] : []),
+  ]
+}
+
+function nextAt(policy: Policy | null, now: number): string | null {
+  if (policy === null || policy.every === null) return null
+  const at = nextNominal({ every: policy.every, timezone: policy.timezone }, now)
+  return at === null ? null : new Date(at).toISOString()
+}
+
+function closedWindow(policy: Policy | null, now: number): { reason: string; until: string } | null {
+  if (policy === null || policy.window === null || isOpen(policy.window, policy.timezone, now)) return null
+  const until = new Date(opensAt(policy.window, policy.timezone, now)).toISOString()
+  const written = `${writtenWindow(policy.window)} ${policy.timezone}`
+  return { until, reason: `The window of policy ${policy.name} (${written}) is closed until ${until.slice(0, 19)}Z.` }
 }
 
 /** The policy's copies that were asked for; a person may also name targets that the policy does not. */
@@ -55,13 +94,14 @@ function dueCopies(input: AssessInput, policy: Policy | null, reasons: string[])
   return [...new Set(wanted)].flatMap((target) => {
     const copy = configured.find((one) => one.target === target)
     if (copy === undefined) return input.manual ? [{ target, force: false }] : []
-    return [{ target, force: mayForce(copy, input, reasons) }]
+    return [{ target, force: mayForce(copy, input, policy?.timezone ?? 'UTC', reasons) }]
   })
 }
 
 /** A `force` backup holds the volume; where that is not allowed the copy is a full one, and says so. */
-function mayForce({ target, force }: PolicyCopy, { volume, events, manual }: AssessInput, reasons: string[]): boolean {
+function mayForce({ target, force }: PolicyCopy, input: AssessInput, timezone: string, reasons: string[]): boolean {
   if (force === null) return false
+  const { volume, events, manual, now } = input
   const exclusive = manual ? undefined : events.find((event) => exclusiveEvents.includes(event))
   if (exclusive !== undefined) {
     reasons.push(`The copy on ${target} is a full one: after ${exclusive} the volume may not be held.`)
@@ -71,6 +111,11 @@ function mayForce({ target, force }: PolicyCopy, { volume, events, manual }: Ass
     reasons.push(
       `The copy on ${target} is a full one: ${volume.sizeGib} GiB are more than force.maxSize (${force.maxSizeGib} GiB).`,
     )
+    return false
+  }
+  if (force.window !== null && !isOpen(force.window, timezone, now)) {
+    const written = `${writtenWindow(force.window)} ${timezone}`
+    reasons.push(`The copy on ${target} is a full one: it is outside force.window (${written}).`)
     return false
   }
   return true

@@ -24,13 +24,15 @@ export const triggerEvents = [
 
 export type TriggerEvent = (typeof triggerEvents)[number]
 
-/**
- * After these someone is about to attach the volume, or has just given it up: a `force` backup, which holds it in
- * `backing-up`, may not follow (design section 7).
- */
-export const exclusiveEvents: readonly string[] = [
-  'volume.create.end',
+/** After these a volume has one attachment less. */
+export const detachEvents: readonly string[] = [
   'volume.detach.end',
   'instance.volume_detach.end',
   'compute.instance.volume.detach',
 ]
+
+/**
+ * After these someone is about to attach the volume, or has just given it up: a `force` backup, which holds it in
+ * `backing-up`, may not follow (design section 7).
+ */
+export const exclusiveEvents: readonly string[] = ['volume.create.end', ...detachEvents]

@@ -35,6 +35,7 @@ function parts(volume: VolumeFacts, condition: Condition): Match[] {
     const value = Object.hasOwn(volume.metadata, key) ? (volume.metadata[key] ?? null) : null
     found.push(matchAny(`its metadata ${key}`, value, [pattern]))
   }
+  if (condition.server !== undefined) found.push(matchServer(volume, condition.server))
   if (condition.size !== undefined) found.push(matchSize(volume.sizeGib, condition.size))
   return found
 }
@@ -54,6 +55,20 @@ function matchAny(what: string, value: string | null, patterns: string[]): Match
   if (fitting === undefined) return { matches: false, because: `${what} is "${value}", not ${oneOf(patterns)}` }
   const by = fitting === value ? '' : ` (${fitting})`
   return { matches: true, because: `${what} is "${value}"${by}` }
+}
+
+/** By its id, or by a pattern for its name where Nova told it. */
+function matchServer({ servers }: VolumeFacts, wanted: string[]): Match {
+  if (servers.length === 0)
+    return { matches: false, because: `no server has it attached, and ${oneOf(wanted)} is asked for` }
+  for (const { id, name } of servers) {
+    const fitting = wanted.find((pattern) => pattern === id || (name !== null && fits(name, pattern)))
+    if (fitting === undefined) continue
+    const by = fitting === (name ?? id) ? '' : ` (${fitting})`
+    return { matches: true, because: `server "${name ?? id}"${by} has it attached` }
+  }
+  const which = servers.map(({ id, name }) => (name === null ? `${id} (whose name is not known)` : `"${name}"`))
+  return { matches: false, because: `it is attached to ${which.join(', ')}, not to ${oneOf(wanted)}` }
 }
 
 function matchSize(sizeGib: number, size: NonNullable<Condition['size']>): Match {

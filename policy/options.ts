@@ -1,7 +1,10 @@
 import { z } from 'zod'
+import { CronFault, readCron } from './cron.js'
 import { exclusiveEvents, triggerEvents } from './events.js'
 import { readGib, readSeconds } from './measures.js'
 import type { Condition, Policy } from './policy.js'
+import { findTimezone } from './timezone.js'
+import { readWindow } from './window.js'
 
 /** An option that a later release will have: refused with the reason, for an ignored one would be a broken promise. */
 function notYet(needs: string) {
@@ -12,7 +15,6 @@ function notYet(needs: string) {
 }
 
 const everythingIsKept = 'retention does not exist in this release, everything is kept'
-const noSchedules = 'schedules do not exist in this release; archives are asked for by `on` and by `cinderkeep archive`'
 
 const size = z.union([z.string(), z.number()]).transform((written, context) => {
   const gib = readGib(written)
@@ -26,6 +28,41 @@ export const duration = z.union([z.string(), z.number()]).transform((written, co
   const seconds = readSeconds(written)
   if (seconds !== null) return seconds
   context.addIssue({ code: 'custom', message: 'expected a duration such as 30s, 5m or 2h, or a number of seconds' })
+  return z.NEVER
+})
+
+const cron = z
+  .string({ error: 'expected five fields of cron in quotes, such as "0 */6 * * *"' })
+  .transform((written, context) => {
+    try {
+      readCron(written)
+      return written.trim().split(/\s+/).join(' ')
+    } catch (error) {
+      if (!(error instanceof CronFault)) throw error
+      context.addIssue({ code: 'custom', message: error.message })
+      return z.NEVER
+    }
+  })
+
+const timezone = z.string({ error: 'expected a time zone such as Europe/Zurich' }).superRefine((written, context) => {
+  const found = findTimezone(written)
+  if (found === written) return
+  const meant = found === null ? '' : `; did you mean "${found}"?`
+  context.addIssue({
+    code: 'custom',
+    input: written,
+    message: `is no time zone that this Node.js knows; expected an IANA name such as Europe/Zurich or UTC${meant}`,
+  })
+})
+
+/** Written `22:00-06:00`; parsed: minutes of the day. YAML 1.2 reads it as a text. */
+const window = z.string({ error: 'expected a time of day such as "22:00-06:00"' }).transform((written, context) => {
+  const read = readWindow(written)
+  if (read !== null) return read
+  context.addIssue({
+    code: 'custom',
+    message: 'expected a time of day such as 22:00-06:00 (24 hours, from and to differ); leave it out for any time',
+  })
   return z.NEVER
 })
 
@@ -51,6 +88,11 @@ const conditionParts = {
   name: words('a name or pattern')
     .optional()
     .describe("Patterns for the volume's name; one must fit. `*` and `?` are wildcards."),
+  server: words('a server id or a name or pattern')
+    .optional()
+    .describe(
+      'Ids of servers, or patterns for their names; a server that has the volume attached must fit one. A detached volume never does.',
+    ),
   size: z
     .strictObject({
       atLeast: size.optional().describe('The smallest size that fits: `10GiB`, `2TiB`, or a number of GiB.'),
@@ -63,7 +105,8 @@ const conditionParts = {
 const condition = z
   .strictObject(conditionParts)
   .refine((given) => Object.values(given).some((part) => part !== undefined), {
-    error: 'expected at least one of project, metadata, type, name, size: without any it would exclude every volume',
+    error:
+      'expected at least one of project, metadata, type, name, server, size: without any it would exclude every volume',
   })
 
 const where = z.strictObject({
@@ -81,7 +124,11 @@ const copy = z.strictObject({
   force: z
     .strictObject({
       maxSize: size.describe('Volumes larger than this are never backed up this way: `100GiB`.'),
-      window: notYet('time windows do not exist in this release'),
+      window: window
+        .optional()
+        .describe(
+          "Outside this time of day the copy is a full one, which does not hold the volume: `22:00-06:00`, in the policy's time zone.",
+        ),
     })
     .optional()
     .describe(
@@ -106,7 +153,9 @@ const policyOptions = z
     on: z
       .array(z.enum(triggerEvents))
       .default([])
-      .describe('Notifications that ask for an archive. Without any, only `cinderkeep archive` makes one.'),
+      .describe(
+        'Notifications that ask for an archive. Without any and without `every`, only `cinderkeep archive` makes one.',
+      ),
     settle: duration
       .prefault('30s')
       .describe(
@@ -128,13 +177,28 @@ const policyOptions = z
       .default({ prefer: ['detached', 'crash'], require: 'crash' })
       .describe('How consistent a capture must be.'),
     copies: z.array(copy).min(1).describe('The copies that each archive makes, one on each target.'),
-    every: notYet(noSchedules),
-    timezone: notYet(noSchedules),
-    rpo: notYet(noSchedules),
-    window: notYet('time windows do not exist in this release'),
+    every: cron
+      .optional()
+      .describe(
+        'When archives are due besides events: five fields of cron (minute hour day month weekday), as Temporal reads them. ' +
+          'At times that a clock put forward leaves out there is none; at those that it shows twice there are two.',
+      ),
+    timezone: timezone.default('UTC').describe('IANA time zone of `every` and of the windows: `Europe/Zurich`.'),
+    window: window
+      .optional()
+      .describe(
+        'The time of day in which archives may begin: `22:00-06:00`. What is asked for outside waits, but for what a person asks for.',
+      ),
+    permits: z
+      .int()
+      .min(1)
+      .optional()
+      .describe('How many archives of this policy may run at once. Without it, any number.'),
+    rpo: duration
+      .optional()
+      .describe('A volume whose last verified point is older than this is overdue: `8h`. Without it, none ever is.'),
     keep: notYet(everythingIsKept),
     prove: notYet('copies are verified when they are written, not again later, in this release'),
-    permits: notYet('permits do not exist in this release'),
   })
   .superRefine((policy, context) => {
     if (policy.consistency.require === 'detached' && !policy.consistency.prefer.includes('detached')) {
@@ -205,13 +269,13 @@ export function toPolicies(options: PoliciesOptions): Policy[] {
       consistency: { prefer: [...policy.consistency.prefer], require: policy.consistency.require },
       copies: policy.copies.map((copy) => ({
         target: copy.target,
-        force: copy.force === undefined ? null : { maxSizeGib: copy.force.maxSize, window: null },
+        force: copy.force === undefined ? null : { maxSizeGib: copy.force.maxSize, window: copy.force.window ?? null },
       })),
-      every: null,
-      timezone: 'UTC',
-      window: null,
-      permits: null,
-      rpoSeconds: null,
+      every: policy.every ?? null,
+      timezone: policy.timezone,
+      window: policy.window ?? null,
+      permits: policy.permits ?? null,
+      rpoSeconds: policy.rpo ?? null,
     }
   })
 }
@@ -222,6 +286,7 @@ function toCondition(given: z.output<typeof condition>): Condition {
     ...(given.metadata !== undefined && { metadata: given.metadata }),
     ...(given.type !== undefined && { type: given.type }),
     ...(given.name !== undefined && { name: given.name }),
+    ...(given.server !== undefined && { server: given.server }),
     ...(given.size !== undefined && {
       size: {
         ...(given.size.atLeast !== undefined && { atLeastGib: given.size.atLeast }),

@@ -13,6 +13,10 @@ export interface VolumeFacts {
   status: string
   metadata: Record<string, string>
   migrationStatus: string | null
+  /** ISO 8601 in UTC. */
+  createdAt: string
+  /** When Cinder last changed anything of it, ISO 8601 in UTC. */
+  updatedAt: string | null
   /** The servers that have it attached; a name where Nova told it. */
   servers: { id: string; name: string | null }[]
 }
@@ -66,6 +70,16 @@ export interface Condition {
   size?: { atLeastGib?: number; atMostGib?: number }
 }
 
+/** The policies that a namespace's control workers go by: those of the file that was applied last. */
+export interface AppliedPolicies {
+  /** SHA-256 of the policies, hex. */
+  policyHash: string
+  /** In file order. */
+  policies: Policy[]
+  /** ISO 8601. */
+  appliedAt: string
+}
+
 /** Which policy protects a volume, and why; the first match in file order. */
 export interface Selection {
   policy: Policy | null
@@ -77,6 +91,12 @@ export interface Selection {
   shadows: string[]
 }
 
+/** A volume's newest point, as far as it tells whether something was missed since. */
+export interface LastPoint {
+  capturedAt: string
+  consistency: Consistency
+}
+
 /** What the pure `assess` looks at. */
 export interface AssessInput {
   volume: VolumeFacts
@@ -84,20 +104,34 @@ export interface AssessInput {
   installation: string
   /** The cloud's internal project (image cache, …), where known. */
   internalProjectId: string | null
-  /** Event types of the burst; ignored when `manual`. */
+  /** Event types of the burst that a cloud's notification told; ignored when `manual`. */
   events: string[]
+  /** The policy's schedule asks. */
+  scheduled: boolean
+  /** `reconcile` asks whether anything was missed since `last`. */
+  reconciled: boolean
   manual: boolean
+  /** The newest point that is not damaged. */
+  last: LastPoint | null
+  /** Milliseconds since the epoch. */
+  now: number
   /** Only these targets; null: all of the policy. With `manual` and no policy they are archived to all the same. */
   targets: string[] | null
 }
 
 /** Says what is due for one volume, and why. */
 export interface Decision {
-  /** `wait`: its status allows no capture now (`creating`, `backing-up`, …). */
+  /** `wait`: its status allows no capture now (`creating`, `backing-up`, …), or the policy's window is closed. */
   kind: 'archive' | 'wait' | 'none'
   reasons: string[]
   policy: string | null
+  /** Only notifications come in bursts: 0 when none is among what asked. */
   settleSeconds: number
+  rpoSeconds: number | null
+  /** The next nominal time of the policy's schedule, ISO 8601. */
+  nextAt: string | null
+  /** With `wait`: when the window opens, ISO 8601; null: soon. */
+  waitUntil: string | null
   consistency: { prefer: Consistency[]; require: Consistency }
   /** `force` already decided by size, window and events (never on create or detach). */
   copies: { target: string; force: boolean }[]

@@ -11,6 +11,12 @@ const zone = z
   .default('default')
   .describe('The movers that reach this storage: they work on the task queue `move@<zone>`')
 
+const permits = z
+  .int()
+  .min(1)
+  .optional()
+  .describe('How many archives may read volumes of one `host@backend` at once. Without it, any number')
+
 /** RBD names its objects `pool/image@snapshot`; a pool with one of these signs would be read as another. */
 const pool = z.string().regex(/^[^/@\s-][^/@\s]*$/, 'a Ceph pool, without `/` and `@`')
 
@@ -33,6 +39,7 @@ export const rbdSourceOptions = z.strictObject({
     .optional()
     .describe("The user's keyring file, on each mover; without it ceph.conf and Ceph's defaults say where it lies"),
   zone,
+  permits,
 })
 
 export const fileSourceOptions = z.strictObject({
@@ -40,6 +47,7 @@ export const fileSourceOptions = z.strictObject({
   kind: z.literal('file').describe('Volumes are files or block devices `volume-<id>`, snapshots `snapshot-<id>`'),
   dir: z.string().startsWith('/', 'an absolute path').describe('The directory that holds them, on each mover'),
   zone,
+  permits,
 })
 
 /** `sources:` of cinderkeep.yaml: where movers read volumes themselves. */

@@ -1,12 +1,5 @@
 import { z } from 'zod'
 
-function notYet(needs: string) {
-  return z
-    .never({ error: `not available yet: ${needs}` })
-    .optional()
-    .describe(`Not available yet: ${needs}.`)
-}
-
 function kindNotYet(kind: string, what: string) {
   return z
     .looseObject({ kind: z.literal(kind) })
@@ -59,7 +52,13 @@ const cinderBackup = z
         'How long to wait before a restore that the backup driver failed is tried again while a copy is read back. After the third failure ' +
           'the copy is called damaged: so it should be longer than a storage cluster is away for.',
       ),
-    permits: notYet('permits do not exist in this release, archives are not throttled per target'),
+    permits: z
+      .int()
+      .min(1)
+      .optional()
+      .describe(
+        'How many archives may write to this target at once, over all volumes and movers. Without it, any number.',
+      ),
   })
   .superRefine((given, context) => {
     if (given.container !== undefined && given.driver !== 'chunked') {

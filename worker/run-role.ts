@@ -11,10 +11,12 @@ import { policyHash } from '../policy/policy-hash.js'
 import { openSources } from '../source/open-sources.js'
 import { openTargets } from '../targets/open-targets.js'
 import { controlQueue, moveQueue } from '../workflows/messages.js'
+import { rememberedHash } from './applied-policies.js'
 import { bundlePath } from './bundle.js'
 import { connectClient, connectWorker } from './connect-temporal.js'
 import { forwardLogs } from './forward-logs.js'
 import { openConfiguredCloud } from './open-cloud.js'
+import { permitLimits } from './permit-limits.js'
 import { pausedScopes } from './paused-scopes.js'
 import { registerSearchAttributes } from './register-search-attributes.js'
 import { runWorker } from './run-worker.js'
@@ -81,6 +83,9 @@ async function work(
         policyHash: policyHash(policies),
         cinder: cloud.cinder,
         projectName: (id) => cloud.keystone.projectName(id),
+        serverName: (id) => cloud.nova.serverName(id),
+        appliedPolicyHash: rememberedHash(client),
+        limits: permitLimits(config),
         pausedScopes: pausedScopes(client.workflow),
         workflows: client.workflow,
       })

@@ -50,6 +50,9 @@ export async function activityBench() {
     pace: { heartbeatSeconds: 60, firstRetrySeconds: 15, captureMaxAgeSeconds: 3600 },
     internalProjectId: null,
     projectName: async () => 'payments',
+    serverName: async () => null,
+    appliedPolicyHash: async () => null,
+    limits: { targets: new Map(), sources: [] },
     pausedScopes: async () => [],
     // no act here asks Temporal
     workflows: undefined as unknown as Deps['workflows'],

@@ -72,6 +72,7 @@ describe('a volume', () => {
       snapshotId: null,
       sourceVolumeId: null,
       createdAt: '2026-11-23T11:38:12.000000Z',
+      updatedAt: null,
       metadata: {},
       imageMetadata: {},
       attachments: [],

@@ -13,7 +13,11 @@ function decide(change: Partial<AssessInput> = {}) {
     installation,
     internalProjectId: null,
     events: ['volume.detach.end'],
+    scheduled: false,
+    reconciled: false,
     manual: false,
+    last: null,
+    now: Date.parse('2026-11-25T12:00:00Z'),
     targets: null,
     ...change,
   })

@@ -17,7 +17,9 @@ const anyVolume: fc.Arbitrary<VolumeFacts> = fc.record({
   status: fc.constantFrom('available', 'in-use'),
   metadata: fc.dictionary(word, word),
   migrationStatus: fc.option(fc.constantFrom('success', 'error', 'migrating', 'starting', 'completing')),
-  servers: fc.constant([]),
+  createdAt: fc.constant('2026-01-01T00:00:00Z'),
+  updatedAt: fc.constant(null),
+  servers: fc.array(fc.record({ id: word, name: fc.option(word) }), { maxLength: 2 }),
 })
 const condition = fc.record(
   {
@@ -25,6 +27,7 @@ const condition = fc.record(
     type: fc.array(word, { minLength: 1 }),
     name: fc.array(fc.constantFrom('*', 'a*', '?', 'db-*', 'scratch-*'), { minLength: 1 }),
     metadata: fc.dictionary(word, word),
+    server: fc.array(fc.constantFrom('a', 'db-*', '*'), { minLength: 1 }),
     size: fc.record({ atLeastGib: fc.nat(5), atMostGib: fc.nat(5) }, { requiredKeys: [] }),
   },
   { requiredKeys: [] },

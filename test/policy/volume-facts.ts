@@ -13,6 +13,8 @@ export function volumeFacts(change: Partial<VolumeFacts> = {}): VolumeFacts {
     status: 'available',
     metadata: {},
     migrationStatus: null,
+    createdAt: '2026-01-01T00:00:00Z',
+    updatedAt: null,
     servers: [],
     ...change,
   }

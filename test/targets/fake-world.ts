@@ -141,6 +141,7 @@ export function fakeWorld(driver: FakeDriver) {
       snapshotId: null,
       sourceVolumeId: null,
       createdAt: stamp(),
+      updatedAt: null,
       metadata: {},
       imageMetadata: {},
       attachments: [],
