@@ -1,10 +1,11 @@
 import { CodedError } from '../errors/coded-error.js'
 import { select } from '../policy/select.js'
-import { volumeFacts } from '../policy/volume-facts.js'
 import type { PolicyRunReport } from '../workflows/messages.js'
 import { scheduleEvent } from '../workflows/messages.js'
 import type { Deps } from './control-activities.js'
+import { factsOf } from './facts-of.js'
 import { hintVolume } from './hint-volume.js'
+import { refuseOtherPolicies } from './refuse-other-policies.js'
 import { walkVolumes } from './walk-volumes.js'
 
 /** How many refusals a report names; their number is told in any case. */
@@ -16,6 +17,7 @@ const refusalsNamed = 20
  */
 export function runPolicy(deps: Deps) {
   return async ({ policy: name, at }: { policy: string; at: string }): Promise<PolicyRunReport> => {
+    await refuseOtherPolicies(deps)
     const { policies, installation, internalProjectId } = deps
     if (!policies.some((policy) => policy.name === name)) {
       throw new CodedError(
@@ -29,7 +31,7 @@ export function runPolicy(deps: Deps) {
     const hint = { messageId: `${name}@${at}`, event: scheduleEvent, nominal: { policy: name, at } }
     const begin: PolicyRunReport = { policy: name, at, volumes: 0, told: 0, refused: 0, refusals: [] }
     const report = await walkVolumes(deps, `due at ${at}`, begin, async (volume, state) => {
-      const facts = volumeFacts(volume, await deps.projectName(volume.projectId))
+      const facts = await factsOf(deps, volume)
       const { policy } = select(facts, policies, installation, internalProjectId ?? undefined)
       state.volumes += 1
       if (policy?.name !== name) return

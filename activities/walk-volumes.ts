@@ -3,10 +3,10 @@ import type { Volume } from '../openstack/cinder.js'
 import type { Progress } from '../targets/target.js'
 import type { Deps } from './control-activities.js'
 import { withHeartbeat } from './copy-context.js'
+import { eachOf } from './each-of.js'
 
-/** How many volumes are looked at before the place is noted, and how many of them at once. */
+/** How many volumes are looked at before the place is noted. */
 const batchSize = 100
-const concurrency = 20
 /** Any of these may have been deleted when the walk is taken up again; all of them hardly. */
 const marksKept = 10
 
@@ -24,12 +24,14 @@ interface Place<S> extends Progress {
  * @param what for people, as in `looking for …`
  * @param begin what nobody has found out anything yet
  * @param visit notes what it finds in the state
+ * @param finish is called once all volumes were looked at, perhaps by this attempt only the last ones
  */
 export async function walkVolumes<S>(
   { cinder }: Pick<Deps, 'cinder'>,
   what: string,
   begin: S,
   visit: (volume: Volume, state: S) => Promise<void>,
+  finish: (state: S) => Promise<void> = async () => undefined,
 ): Promise<S> {
   const earlier = placeOf<S>(activityInfo().heartbeatDetails)
   const state = earlier?.state ?? begin
@@ -57,26 +59,9 @@ export async function walkVolumes<S>(
       batch = []
     }
     await look(batch)
+    await finish(state)
     return state
   })
-}
-
-/** Does something with each of many, a bounded number at once. @throws the first failure, when nothing runs any more */
-export async function eachOf<T>(all: Iterable<T>, act: (one: T) => Promise<void>): Promise<void> {
-  const left = all[Symbol.iterator]()
-  let failed = false
-  const worker = async (): Promise<void> => {
-    for (let next = left.next(); next.done !== true && !failed; next = left.next()) {
-      try {
-        await act(next.value)
-      } catch (error) {
-        failed = true
-        throw error
-      }
-    }
-  }
-  const ended = await Promise.allSettled(Array.from({ length: concurrency }, worker))
-  for (const one of ended) if (one.status === 'rejected') throw one.reason
 }
 
 function placeOf<S>(details: unknown): Place<S> | null {

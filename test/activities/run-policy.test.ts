@@ -6,6 +6,7 @@ import { runPolicy } from '../../activities/run-policy.js'
 import type { Policy } from '../../policy/policy.js'
 import type { Hint, PolicyRunReport } from '../../workflows/messages.js'
 import { activityBench, environment, type ActivityBench } from './bench.js'
+import { temporalOf } from './temporal-of.js'
 
 let bench: ActivityBench
 const gold: string[] = []
@@ -26,18 +27,8 @@ afterAll(async () => {
 const policy = { name: 'gold', where: { metadata: { archive: 'gold' } }, every: '0 * * * *' } as unknown as Policy
 const at = '2026-11-25T12:00:00Z'
 
-/** A Temporal that notes whom it told what; `told` may throw. */
 function depsWith(told: (volumeId: string, hint: Hint) => void): Deps {
-  const workflows = {
-    withDeadline: async (_deadline: number, act: () => Promise<unknown>) => act(),
-    signalWithStart: async (
-      _type: string,
-      { workflowId, signalArgs }: { workflowId: string; signalArgs: [Hint[]] },
-    ) => {
-      for (const hint of signalArgs[0]) told(workflowId.slice('volume/'.length), hint)
-    },
-  } as unknown as Deps['workflows']
-  return { ...bench.deps, policies: [policy], workflows }
+  return { ...bench.deps, policies: [policy], workflows: temporalOf({}, told) }
 }
 
 const run = async (deps: Deps, env: MockActivityEnvironment): Promise<PolicyRunReport> =>
@@ -112,6 +103,11 @@ describe('runPolicy', () => {
         after(undefined),
       ),
     ).rejects.toBe(away)
+  })
+
+  it('tells nobody while other policies are applied than its own', async () => {
+    const deps = { ...depsWith(() => expect.fail('it told a volume')), appliedPolicyHash: async () => 'another' }
+    await expect(run(deps, after(undefined))).rejects.toMatchObject({ code: 'CK-POLICY-DIFFERS' })
   })
 
   it('says so when its file has no such policy', async () => {
