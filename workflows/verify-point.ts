@@ -71,10 +71,7 @@ export async function verifyPoint(request: VerifyRequest): Promise<VerifyOutcome
   const { volumeId, point } = request
   const outcome: VerifyOutcome = { volumeId, point, copies: [] }
   show(request, outcome, 'verifying')
-  const summary = `which copies ${request.name} has of ${point}`
-  const plan = await planning.planVerify.executeWithOptions({ summary }, [
-    { volumeId, point, targets: request.targets, copies: request.copies },
-  ])
+  const plan = await planVerify(request)
   outcome.copies = plan.copies.map(({ copy }) => newResult(copy))
   show(request, outcome, 'verifying')
   const all = await Promise.allSettled(
@@ -85,6 +82,17 @@ export async function verifyPoint(request: VerifyRequest): Promise<VerifyOutcome
   )
   for (const one of all) if (one.status === 'rejected') throw one.reason
   return conclude(request, outcome)
+}
+
+async function planVerify({ volumeId, name, point, targets, copies }: VerifyRequest): Promise<VerifyPlan> {
+  const summary = `which copies ${name} has of ${point}`
+  try {
+    return await planning.planVerify.executeWithOptions({ summary }, [{ volumeId, point, targets, copies }])
+  } catch (error) {
+    if (isCancellation(error)) throw error
+    const { code, message } = failureOf(error)
+    throw told(code, message, [])
+  }
 }
 
 function newResult(copy: Copy): VerifiedCopy {
@@ -171,13 +179,13 @@ function conclude(request: VerifyRequest, outcome: VerifyOutcome): VerifyOutcome
   if (failed.length === 0) return outcome
   const lines = failed.map(({ target, failure }) => `  ${target}: ${failure?.message ?? ''}`)
   const where = failed.map(({ target }) => target).join(', ')
-  const failure = ApplicationFailure.create({
-    type: verifyFailedType,
-    message: [`${verifyFailedType}  ${request.name}@${request.point} is not proven on ${where}`, ...lines].join('\n'),
-    nonRetryable: true,
-    details: [outcome],
-  })
-  // the message says all; a stack would only bury it in the UI
+  const message = `${verifyFailedType}  ${request.name}@${request.point} is not proven on ${where}`
+  throw told(verifyFailedType, [message, ...lines].join('\n'), [outcome])
+}
+
+/** The message says all; a stack would only bury it in the UI. */
+function told(type: string, message: string, details: unknown[]): ApplicationFailure {
+  const failure = ApplicationFailure.create({ type, message, nonRetryable: true, details })
   failure.stack = ''
-  throw failure
+  return failure
 }

@@ -5,12 +5,16 @@ import { fileURLToPath } from 'node:url'
 import { awaitArchive } from '../../activities/await-archive.js'
 import { beginRebuild } from '../../activities/begin-rebuild.js'
 import type { ControlActivities } from '../../activities/control-activities.js'
+import { endedArchives } from '../../activities/ended-archives.js'
+import { findHolders } from '../../activities/find-holders.js'
+import { requestPermit } from '../../activities/request-permit.js'
+import { tellBrakes } from '../../activities/tell-brakes.js'
 import { silentLog } from '../../log/log.js'
 import type { Capture, Copy } from '../../targets/target.js'
 import type { archiveVolume } from '../../workflows/archive-volume.js'
 import type { ArchiveRequest, AssessRequest, Hint, Verdict } from '../../workflows/messages.js'
 import type { VolumeState } from '../../workflows/volume-memory.js'
-import { archiveWorkflowId, hintSignal, volumeWorkflowId } from '../../workflows/messages.js'
+import { archiveWorkflowId, hintSignal, permitsWorkflowId, volumeWorkflowId } from '../../workflows/messages.js'
 import type { watchVolume } from '../../workflows/watch-volume.js'
 import { connectTemporal } from './temporal.js'
 
@@ -39,7 +43,13 @@ export async function workflowRig(options: { targets?: string[]; settleSeconds?:
   const volumeId = randomUUID()
   const calls: Call[] = []
   const stored = new Map<string, Copy[]>(targets.map((target) => [target, []]))
-  const deps = { workflows: temporal.client.workflow, targets: new Map(targets.map((name) => [name, {}])) } as never
+  const deps = {
+    workflows: temporal.client.workflow,
+    targets: new Map(targets.map((name) => [name, {}])),
+    log: silentLog,
+  } as never
+  // the namespace is shared by all tests of a run
+  const own = ` AND TaskQueue = '${taskQueue}'`
 
   const acts: VolumeActs = {
     assess: async (request) => verdictFor(request),
@@ -57,10 +67,14 @@ export async function workflowRig(options: { targets?: string[]; settleSeconds?:
       }
     },
     undoArchive: async () => undefined,
-    planVerify: async ({ point, copies }) => ({
-      copies: (copies.length > 0 ? copies : [...stored.values()].flat().filter((copy) => copy.point === point)).map(
-        (copy) => ({ copy, queue: taskQueue }),
-      ),
+    requestPermit: requestPermit(deps, taskQueue),
+    findHolders: findHolders(deps, own),
+    endedArchives: endedArchives(deps),
+    tellBrakes: tellBrakes(deps, own),
+    planVerify: async ({ point, targets: only, copies }) => ({
+      copies: (copies.length > 0 ? copies : [...stored.values()].flat().filter((copy) => copy.point === point))
+        .filter(({ target }) => only?.includes(target) ?? true)
+        .map((copy) => ({ copy, queue: taskQueue })),
       pace: { heartbeatSeconds: 5, firstRetrySeconds: 1, captureMaxAgeSeconds: 3600 },
     }),
     takeCapture: async ({ archiveId, archive, slot, group }) => captureOf({ archiveId, archive, slot, group }),
@@ -152,21 +166,29 @@ export async function workflowRig(options: { targets?: string[]; settleSeconds?:
       })
     },
     /** An archive as an entity would start it; returns its handle. */
-    async archive(change: Partial<ArchiveRequest> = {}) {
+    async archive(change: Partial<ArchiveRequest> = {}, volume: Partial<NonNullable<Verdict['volume']>> = {}) {
       const slot = `manual:${randomUUID()}`
-      const { plan, volume, policy, policyHash } = verdictFor({
+      const verdict = verdictFor({
         ...{ slot, attempt: 1, targets: null, events: [], manual: true, volumeId, last: null },
       })
-      if (plan === null || volume === null) throw new Error('no plan')
+      const { plan, policy, policyHash } = verdict
+      if (plan === null || verdict.volume === null) throw new Error('no plan')
       const request = {
         ...plan,
-        ...{ volume, policy, policyHash, slot, attempt: 1, capture: null, group: null, first: false, entity: null },
+        ...{ volume: { ...verdict.volume, ...volume }, policy, policyHash, slot, attempt: 1 },
+        ...{ capture: null, group: null, first: false, entity: null },
       }
       return temporal.client.workflow.start<typeof archiveVolume>('archiveVolume', {
         ...{ workflowId: archiveWorkflowId(volumeId, slot, 1), taskQueue, args: [{ ...request, ...change }] },
+        memo: { permits: { project: request.volume.projectId, first: false, permits: change.permits ?? [] } },
       })
     },
     async close(): Promise<void> {
+      // one for all tests: the next one starts its own
+      await temporal.client.workflow
+        .getHandle(permitsWorkflowId)
+        .terminate()
+        .catch(() => undefined)
       for await (const { workflowId, status } of temporal.client.workflow.list({
         query: `TaskQueue = '${taskQueue}'`,
       })) {

@@ -28,8 +28,8 @@ describe('archives that end badly', () => {
   it('tries a failed slot again later and says that the volume is failing', async () => {
     rig.acts.takeCapture = async () => {
       throw ApplicationFailure.create({
-        type: 'CK-CLOUD-QUOTA',
-        message: 'CK-CLOUD-QUOTA  no room',
+        type: 'CK-SNAPSHOT-FAILED',
+        message: 'CK-SNAPSHOT-FAILED  no',
         nonRetryable: true,
       })
     }
@@ -38,7 +38,7 @@ describe('archives that end badly', () => {
       const seen = await status()
       return seen.protection === 'failing' && seen
     })
-    expect(failing.wants['cinder']).toMatchObject({ failures: 1, reason: 'CK-CLOUD-QUOTA  no room' })
+    expect(failing.wants['cinder']).toMatchObject({ failures: 1, reason: 'CK-SNAPSHOT-FAILED  no' })
     expect(failing.wants['cinder']?.at).toBeGreaterThan(Date.now())
     expect(rig.named('releaseCapture')).toHaveLength(1)
   })
