@@ -61,6 +61,19 @@ export function createProgram(cli: Cli, ended: (code: ExitCode) => void): Comman
     })
   example(init, 'cinderkeep --config ./cinderkeep.yaml config init')
 
+  const doctor = program
+    .command('doctor')
+    .option('--skip <check>', 'leave this one out; may be given again', collect, [])
+    .description('look at all that archives depend on: what is wrong, and what to do; changes nothing')
+    .action(async (_options: unknown, command: Command) => {
+      ended(await (await import('./doctor.js')).doctor(cli, command))
+    })
+  example(
+    doctor,
+    'cinderkeep doctor',
+    'Exit codes: 0 no fault (perhaps warnings), 1 a fault, 2 no configuration to go by.',
+  )
+
   const policy = program.command('policy').description('what the policies do')
   const plan = policy
     .command('plan')
@@ -70,6 +83,16 @@ export function createProgram(cli: Cli, ended: (code: ExitCode) => void): Comman
       ended(await (await import('./policy-plan.js')).policyPlan(cli, command, name))
     })
   example(plan, 'cinderkeep policy plan databases')
+  const apply = policy
+    .command('apply')
+    .option('--yes', 'without asking')
+    .description(
+      "make Temporal's schedules equal the file, and its policies the ones workers go by; shows the difference first",
+    )
+    .action(async (_options: unknown, command: Command) => {
+      ended(await (await import('./policy-apply.js')).policyApply(cli, command))
+    })
+  example(apply, 'cinderkeep policy apply --yes')
 
   const archive = program
     .command('archive')

@@ -36,3 +36,16 @@ export function readGib(written: string | number): number | null {
   const factor = unit !== undefined && Object.hasOwn(bytesOf, unit) ? bytesOf[unit] : undefined
   return factor === undefined ? null : (Number(amount) * factor) / 2 ** 30
 }
+
+/** `1h30m`, `30s`: what `readSeconds` reads as the same number. */
+export function writtenSeconds(seconds: number): string {
+  const whole = Math.floor(seconds)
+  const pieces: [number, string][] = [
+    [Math.floor(whole / 86_400), 'd'],
+    [Math.floor(whole / 3600) % 24, 'h'],
+    [Math.floor(whole / 60) % 60, 'm'],
+    [(whole % 60) + (seconds - whole), 's'],
+  ]
+  const written = pieces.filter(([amount]) => amount > 0).map(([amount, unit]) => `${amount}${unit}`)
+  return written.join('') || '0s'
+}

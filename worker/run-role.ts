@@ -1,4 +1,4 @@
-import type { Client } from '@temporalio/client'
+import type { Client, Connection } from '@temporalio/client'
 import { controlActivities } from '../activities/control-activities.js'
 import { moveActivities } from '../activities/move-activities.js'
 import type { Config } from '../config/config.js'
@@ -15,6 +15,7 @@ import { rememberedHash } from './applied-policies.js'
 import { bundlePath } from './bundle.js'
 import { connectClient, connectWorker } from './connect-temporal.js'
 import { forwardLogs } from './forward-logs.js'
+import { keepApplied } from './keep-applied.js'
 import { openConfiguredCloud } from './open-cloud.js'
 import { permitLimits } from './permit-limits.js'
 import { pausedScopes } from './paused-scopes.js'
@@ -48,7 +49,7 @@ export async function runRole(role: Role, context: RoleContext): Promise<void> {
     await registerSearchAttributes(connection, temporal.namespace)
     log.info({ namespace: temporal.namespace }, `${role} starts`)
     if (role === 'listener') await listen(context, client)
-    else await work(role, context, temporal, client)
+    else await work(role, context, temporal, { client, connection })
     log.info({}, `${role} ended`)
   } finally {
     await connection.close()
@@ -66,10 +67,12 @@ async function work(
   role: 'control' | 'mover',
   { config, env, zone, log, signal }: RoleContext,
   temporal: TemporalConnection,
-  client: Client,
+  known: { client: Client; connection: Connection },
 ): Promise<void> {
   const cloud = await openConfiguredCloud(config, env, log)
   const { installation, policies, pace, internalProjectId, drainSeconds } = config
+  const { client } = known
+  const ended = new AbortController()
   const sources = openSources(config.sources)
   const targets = openTargets(config.targets, { cinder: cloud.cinder, sources, installation, log })
   const connection = await connectWorker(temporal)
@@ -89,9 +92,13 @@ async function work(
         pausedScopes: pausedScopes(client.workflow),
         workflows: client.workflow,
       })
+      const applying = keepApplied({ ...known, config, log }, AbortSignal.any([signal, ended.signal]))
       await runWorker({ ...common, taskQueue: controlQueue, activities, workflowBundle: { codePath: bundlePath } })
+      ended.abort()
+      await applying
     }
   } finally {
+    ended.abort()
     await connection.close()
     cloud.close()
   }
