@@ -16,7 +16,9 @@ export function beginRebuild({ targets, workflows }: Pick<Deps, 'targets' | 'wor
     ].join(' AND ')
     const found: RunningArchive[] = []
     for await (const { workflowId, memo } of workflows.list({ query })) {
-      found.push({ ...(memo as unknown as ArchiveMemo), archive: workflowId })
+      // the memo also has what `permits` is rebuilt from
+      const known = Object.entries(memo ?? {}).filter(([key]) => key !== 'permits')
+      found.push({ ...(Object.fromEntries(known) as unknown as ArchiveMemo), archive: workflowId })
     }
     return found
   }

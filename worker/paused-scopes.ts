@@ -1,6 +1,7 @@
 import type { WorkflowClient } from '@temporalio/client'
 import { WorkflowNotFoundError } from '@temporalio/client'
-import type { Pause } from '../workflows/permit-messages.js'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { CodedError } from '../errors/coded-error.js'
 import { permitsWorkflowId } from '../workflows/messages.js'
 import { pausedMemo } from '../workflows/permit-messages.js'
 
@@ -28,9 +29,22 @@ export function pausedScopes(workflows: WorkflowClient, now = () => performance.
 }
 
 async function read(workflows: WorkflowClient): Promise<string[]> {
+  for (let looks = 0; looks < 40; looks += 1) {
+    const paused = await pausedNow(workflows)
+    if (paused !== null) return paused
+    await sleep(250)
+  }
+  throw new CodedError('CK-PERMITS-UNKNOWN', 'what is paused is not known: permits/all still asks which archives run', {
+    cure: 'Look at the workflow permits/all in the Temporal UI. It is tried again.',
+  })
+}
+
+/** null: a run that somebody just started has not yet found out what the one before had paused. */
+async function pausedNow(workflows: WorkflowClient): Promise<string[] | null> {
   try {
     const { memo } = await workflows.getHandle(permitsWorkflowId).describe()
-    return Object.keys((memo?.[pausedMemo] ?? {}) as Record<string, Pause>)
+    const paused = memo?.[pausedMemo]
+    return typeof paused === 'object' && paused !== null ? Object.keys(paused) : null
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return []
     throw error

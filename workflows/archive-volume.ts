@@ -12,6 +12,8 @@ import {
 } from '@temporalio/workflow'
 import type { ControlActivities } from '../activities/control-activities.js'
 import type { Capture, Copy } from '../targets/target.js'
+import { type ArchivePermit, permitOf } from './archive-permit.js'
+import { type Brakes, watchBrakes } from './brakes.js'
 import { failureOf } from './failure-of.js'
 import type { ArchiveOutcome, ArchiveRequest, TargetOutcome, TargetPlan } from './messages.js'
 import { archiveFailedType, laneFreedSignal, outcomeQuery } from './messages.js'
@@ -39,23 +41,36 @@ const unclearFor = '2 minutes'
 const releasePause = '1 minute'
 
 /**
- * One recovery point: capture → write → verify on every target side by side → release. Every name it uses comes from
- * its input, so that a retry, another worker and a reset find what an earlier one made.
+ * One recovery point: permit → capture → write → verify on every target side by side → release. Every name it uses comes
+ * from its input, so that a retry, another worker and a reset find what an earlier one made. A brake stops it before it
+ * captures, and between writing and reading back.
  * @returns what became of each target
  * @throws ApplicationFailure `CK-ARCHIVE-FAILED` with that outcome as its detail when a target got no good copy
  */
 export async function archiveVolume(request: ArchiveRequest): Promise<ArchiveOutcome> {
   const outcome = newOutcome(request)
   setHandler(outcomeQuery, () => outcome)
+  const brakes = watchBrakes(request)
+  const permit = permitOf(request, brakes)
+  /** Whether there may be anything to remove. */
+  let begun = request.capture !== null
   try {
+    await permit.grant((reasons) => {
+      showArchive(request, outcome, 'waiting', reasons)
+    })
+    const targets = request.targets.map(({ target }) => target)
+    await brakes.safePoint(targets, (reasons) => {
+      showArchive(request, outcome, 'paused', reasons)
+    })
+    begun = true
     showArchive(request, outcome, 'capturing')
     const capture = (outcome.capture ??= await takeCapture(request))
-    await beforeTooOld(request, outcome, () => copyToAll(request, outcome, capture))
+    await beforeTooOld(request, outcome, () => copyToAll(request, outcome, brakes, capture))
   } catch (error) {
     for (const target of outcome.targets) target.failure ??= failureOf(error)
     if (isCancellation(error)) throw error
   } finally {
-    await CancellationScope.nonCancellable(() => release(request, outcome))
+    await CancellationScope.nonCancellable(() => (begun ? release(request, outcome, permit) : permit.release()))
   }
   return conclude(request, outcome)
 }
@@ -108,12 +123,17 @@ async function beforeTooOld(
   }
 }
 
-async function copyToAll(request: ArchiveRequest, outcome: ArchiveOutcome, capture: Capture): Promise<void> {
+async function copyToAll(
+  request: ArchiveRequest,
+  outcome: ArchiveOutcome,
+  brakes: Brakes,
+  capture: Capture,
+): Promise<void> {
   showArchive(request, outcome, 'writing')
   const all = await Promise.allSettled(
     request.targets.map(async (plan, i) => {
       const mine = outcome.targets[i]
-      if (mine !== undefined) await copyTo(request, outcome, plan, mine, capture)
+      if (mine !== undefined) await copyTo(request, outcome, brakes, plan, mine, capture)
     }),
   )
   // nothing is cleaned up before every writer has stopped
@@ -124,6 +144,7 @@ async function copyToAll(request: ArchiveRequest, outcome: ArchiveOutcome, captu
 async function copyTo(
   request: ArchiveRequest,
   outcome: ArchiveOutcome,
+  brakes: Brakes,
   plan: TargetPlan,
   mine: TargetOutcome,
   capture: Capture,
@@ -131,6 +152,9 @@ async function copyTo(
   try {
     mine.copy = await writeCopy(request, plan, capture)
     await freeLane(request, plan.target)
+    await brakes.safePoint([plan.target], (reasons) => {
+      showArchive(request, outcome, 'paused', reasons)
+    })
     showArchive(request, outcome, 'verifying')
     mine.copy = await verifyCopy(request, plan, mine.copy, capture)
     mine.failure = unproven(mine.copy)
@@ -185,20 +209,19 @@ async function freeLane({ entity }: ArchiveRequest, target: string): Promise<voi
 
 /**
  * Removes what the archive made beside finished copies, and returns when it is gone. A snapshot cannot go before its
- * clones, and one that was asked for without an answer may appear later.
+ * clones, and one that was asked for without an answer may appear later. The permit goes when everything is removed, or
+ * something that is not ours keeps it from that.
  */
-async function release(request: ArchiveRequest, outcome: ArchiveOutcome): Promise<void> {
+async function release(request: ArchiveRequest, outcome: ArchiveOutcome, permit: ArchivePermit): Promise<void> {
   showArchive(request, outcome, 'releasing')
   if (outcome.capture === null && mayAppearLater(outcome)) await sleep(unclearFor)
-  for (;;) {
+  for (let tries = 1; ; tries += 1) {
     await Promise.all(request.targets.map(async ({ target }) => removeTemporaries(request, target)))
-    try {
-      await releaseCapture(request, outcome)
-      return
-    } catch (error) {
-      log.warn('the capture cannot be released yet', { reason: failureOf(error).message })
-      await sleep(releasePause)
-    }
+    const failure = await releaseCapture(request, outcome).catch(failureOf)
+    if (tries === 1) await permit.release()
+    if (failure === undefined) return
+    log.warn('the capture cannot be released yet', { reason: failure.message })
+    await sleep(releasePause)
   }
 }
 
@@ -219,10 +242,11 @@ async function removeTemporaries({ archiveId, volume }: ArchiveRequest, target: 
   }
 }
 
-async function releaseCapture({ archiveId, volume }: ArchiveRequest, { capture }: ArchiveOutcome): Promise<void> {
+async function releaseCapture({ archiveId, volume }: ArchiveRequest, { capture }: ArchiveOutcome): Promise<undefined> {
   const summary = `remove snapshot ck-${archiveId}`
   const snapshotId = capture?.snapshotId ?? null
   await releasing.releaseCapture.executeWithOptions({ summary }, [{ archiveId, volumeId: volume.id, snapshotId }])
+  return undefined
 }
 
 function conclude(request: ArchiveRequest, outcome: ArchiveOutcome): ArchiveOutcome {

@@ -3,9 +3,13 @@ import type { Capture } from '../targets/target.js'
 import type { ArchiveOutcome, ArchiveRequest, TargetOutcome } from './messages.js'
 import { searchAttributes } from './search-attributes.js'
 
-export type ArchivePhase = 'capturing' | 'writing' | 'verifying' | 'releasing' | 'done' | 'failed'
+export type ArchivePhase =
+  'waiting' | 'paused' | 'capturing' | 'writing' | 'verifying' | 'releasing' | 'done' | 'failed'
 
 const doing: Record<ArchivePhase, string> = {
+  waiting:
+    'Waiting for its permits; nothing is captured or held meanwhile. The workflow `permits/all` shows who has them.',
+  paused: 'Stopped by an operator at a safe point; `cinderkeep resume` lets it go on.',
   capturing: 'Taking a snapshot and finding out how consistent it is.',
   writing: 'Copying the capture. The tab *Pending Activities* says how far it is, and what a retry waits for.',
   verifying:
@@ -15,14 +19,23 @@ const doing: Record<ArchivePhase, string> = {
   failed: 'Finished without a good copy on at least one target; nothing temporary is left.',
 }
 
-/** Tells an operator in the Temporal UI what happens now, what was achieved, and what failed. */
-export function showArchive(request: ArchiveRequest, outcome: ArchiveOutcome, phase: ArchivePhase): void {
+/**
+ * Tells an operator in the Temporal UI what happens now, what was achieved, and what failed.
+ * @param reasons why it waits or is paused
+ */
+export function showArchive(
+  request: ArchiveRequest,
+  outcome: ArchiveOutcome,
+  phase: ArchivePhase,
+  reasons: string[] = [],
+): void {
   const { capture } = outcome
   const parts = [
     `### ${request.volume.name || request.volume.id}: ${phase}`,
     doing[phase],
+    ...(reasons.length === 0 ? [] : [reasons.map((reason) => `- ${reason}`).join('\n')]),
     capture === null ? 'Nothing is captured yet.' : capturedAs(capture),
-    ...outcome.targets.flatMap((target) => partsOf(target, phase)),
+    ...outcome.targets.flatMap((target) => partsOf(target, capture, phase)),
   ]
   setCurrentDetails(parts.join('\n\n'))
   upsertSearchAttributes([
@@ -45,9 +58,9 @@ function useOf(consistency: Capture['consistency'], watchers: Capture['watchers'
 }
 
 /** The UI draws tables without any space between their columns, so each target gets paragraphs. */
-function partsOf({ target, copy, failure }: TargetOutcome, phase: ArchivePhase): string[] {
+function partsOf({ target, copy, failure }: TargetOutcome, capture: Capture | null, phase: ArchivePhase): string[] {
   const failed = copy?.state === 'damaged' || copy?.state === 'suspect' ? copy.state : 'failed'
-  const state = failure === null ? (copy?.state ?? waiting(phase)) : failed
+  const state = failure === null ? (copy?.state ?? waiting(capture, phase)) : failed
   const hash = copy?.rootHash ? [`Hash of the capture: \`${copy.rootHash}\``] : []
   const text = failure?.message ?? copy?.reason ?? null
   return [`**${target}: ${state}**`, ...(text === null ? [] : paragraphs(text)), ...hash]
@@ -61,8 +74,8 @@ function paragraphs(text: string): string[] {
     .filter((line) => line !== '')
 }
 
-function waiting(phase: ArchivePhase): string {
-  return phase === 'capturing' ? 'waits for the capture' : 'being written'
+function waiting(capture: Capture | null, phase: ArchivePhase): string {
+  return capture === null || phase === 'capturing' ? 'waits for the capture' : 'being written'
 }
 
 function gib(bytes: number): string {

@@ -5,6 +5,7 @@ import type { archiveVolume } from './archive-volume.js'
 import type { ArchivePlan, ArchiveRequest, Verdict } from './messages.js'
 import type { RunningArchive } from './volume-memory.js'
 import { reconcileEvent, volumeWorkflowId, workflowTypes } from './messages.js'
+import type { PermitsMemo } from './permit-messages.js'
 import { searchAttributes } from './search-attributes.js'
 
 export type ArchiveHandle = ChildWorkflowHandle<typeof archiveVolume>
@@ -36,6 +37,9 @@ export async function startArchive(
     entity: volumeWorkflowId(volume.id),
   }
   const { archive: workflowId, ...memo } = archive
+  // what was planned before there were permits carries none
+  const { permits = [] } = plan as Partial<ArchivePlan>
+  const forPermits: PermitsMemo = { project: volume.projectId, first, permits }
   const project = volume.projectName ?? volume.projectId
   try {
     return await startChild<typeof archiveVolume>(workflowTypes.archiveVolume, {
@@ -45,7 +49,7 @@ export async function startArchive(
       workflowIdReusePolicy: WorkflowIdReusePolicy.REJECT_DUPLICATE,
       staticSummary: `${volume.name || volume.id} (${project}) → ${archive.targets.join(', ')}`,
       staticDetails: detailsOf(request, project),
-      memo: memo satisfies ArchiveMemo,
+      memo: { ...(memo satisfies ArchiveMemo), ...(permits.length > 0 && { permits: forPermits }) },
       typedSearchAttributes: [
         { key: searchAttributes.name, value: volume.name || volume.id },
         { key: searchAttributes.project, value: project },
