@@ -9,6 +9,8 @@ import type { Pace } from '../workflows/messages.js'
 import { assessVolume } from './assess.js'
 import { awaitArchive } from './await-archive.js'
 import { beginRebuild } from './begin-rebuild.js'
+import { endedArchives } from './ended-archives.js'
+import { findHolders } from './find-holders.js'
 import { listCopies } from './list-copies.js'
 import { markCopy } from './mark-copy.js'
 import { moveActivities } from './move-activities.js'
@@ -17,8 +19,10 @@ import { planVerify } from './plan-verify.js'
 import { reconcile } from './reconcile.js'
 import { releaseCapture } from './release-capture.js'
 import { removeTemporaries } from './remove-temporaries.js'
+import { requestPermit } from './request-permit.js'
 import { runPolicy } from './run-policy.js'
 import { takeCapture } from './take-capture.js'
+import { tellBrakes } from './tell-brakes.js'
 import { undoArchive } from './undo-archive.js'
 
 /** What the acts need; built once a process. */
@@ -60,6 +64,10 @@ export function controlActivities(deps: Deps) {
     releaseCapture: releaseCapture(deps),
     removeTemporaries: removeTemporaries(deps),
     markCopy: markCopy(deps),
+    requestPermit: requestPermit(deps),
+    findHolders: findHolders(deps),
+    endedArchives: endedArchives(deps),
+    tellBrakes: tellBrakes(deps),
     planVerify: planVerify(deps),
     runPolicy: runPolicy(deps),
     reconcile: reconcile(deps),
