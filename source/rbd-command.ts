@@ -38,9 +38,12 @@ export function spec(pool: string, { image, snapshot }: RbdObject): string {
 }
 
 /** What a failure of `rbd` means, where that is known: its exit codes are errno's, its texts say whose. */
-export function explainRbdFailure(error: unknown, { pool, parents, user }: RbdSourceOptions, image: string): unknown {
+export function explainRbdFailure(error: unknown, options: RbdSourceOptions, image: string): unknown {
+  const { pool, parents, user } = options
   if (!(error instanceof CommandFailed)) return error
   const said = error.stderr.join('\n')
+  const login = explainLogin(said, options, error)
+  if (login !== undefined) return login
   if (said.includes('error opening image') && error.exitCode === 2) {
     return new CodedError('CK-SOURCE-IMAGE-MISSING', `the image ${pool}/${image} does not exist`, {
       cure: 'Either the volume was deleted, or sources[].match leads to the wrong cluster or pool.',
@@ -61,6 +64,30 @@ export function explainRbdFailure(error: unknown, { pool, parents, user }: RbdSo
     })
   }
   return error
+}
+
+/** What every program of Ceph says when it does not get as far as a pool. */
+function explainLogin(
+  said: string,
+  { conf, user, keyring }: RbdSourceOptions,
+  cause: CommandFailed,
+): CodedError | undefined {
+  if (said.includes('unable to open config file')) {
+    return new CodedError('CK-SOURCE-CONF', `the configuration ${conf} of the cluster cannot be read`, {
+      cure: "Put the cluster's ceph.conf there, readable for the user that Cinderkeep runs as, or mend sources[].conf.",
+      cause,
+    })
+  }
+  const noKeyring = said.includes('unable to find a keyring')
+  if (!noKeyring && !said.includes('handle_auth_bad_method')) return undefined
+  const where = keyring ?? `the keyring that ${conf} or Ceph's defaults name`
+  const what = noKeyring
+    ? `there is no key of client.${user}: ${where} does not exist or cannot be read`
+    : `the cluster of ${conf} does not accept the key of client.${user}`
+  return new CodedError('CK-SOURCE-KEY', what, {
+    cure: `Write what \`ceph auth get client.${user}\` shows on that cluster into a keyring that the mover can read (sources[].keyring).`,
+    cause,
+  })
 }
 
 /** EPERM or EACCES from the cluster, not from a file on this machine. */

@@ -4,7 +4,7 @@ import { CodedError } from '../errors/coded-error.js'
 import type { RbdSourceOptions } from './options.js'
 import { explainRbdFailure, isDenied, rbdCommand } from './rbd-command.js'
 import { understand } from './understand.js'
-import { runCommand } from './run-command.js'
+import { runCommand, type CommandOptions } from './run-command.js'
 
 /** A cluster that is away makes librados wait for 5 minutes; one that answers does so within a second. */
 const timeoutMs = 120_000
@@ -35,8 +35,12 @@ export async function listRbdSnapshots(options: RbdSourceOptions, image: string)
 }
 
 /** @throws as `listRbdSnapshots` */
-export async function rbdImageInfo(options: RbdSourceOptions, image: string): Promise<{ id: string; size: number }> {
-  return ask(info, options, ['info'], image)
+export async function rbdImageInfo(
+  options: RbdSourceOptions,
+  image: string,
+  run: CommandOptions = {},
+): Promise<{ id: string; size: number }> {
+  return ask(info, options, ['info'], image, run)
 }
 
 /** Who has the image open for writing, as `client.<id> <address>`; `unknown` when the user may not ask. */
@@ -50,10 +54,16 @@ export async function rbdWatchers(options: RbdSourceOptions, image: string): Pro
   }
 }
 
-async function ask<T>(schema: z.ZodType<T>, options: RbdSourceOptions, verb: string[], image: string): Promise<T> {
+async function ask<T>(
+  schema: z.ZodType<T>,
+  options: RbdSourceOptions,
+  verb: string[],
+  image: string,
+  run: CommandOptions = {},
+): Promise<T> {
   const command = rbdCommand(options, verb, { image, snapshot: null }, ['--format', 'json'])
   try {
-    return understand(schema, await runCommand(command, { timeoutMs }), command)
+    return understand(schema, await runCommand(command, { timeoutMs, ...run }), command)
   } catch (error) {
     throw explainRbdFailure(error, options, image)
   }

@@ -28,6 +28,12 @@ const table: Record<string, string[]> = {
     'source',
     'targets',
     'vault',
+    // doctor asks Temporal for the columns, and the broker as the listener does (docs/decisions/0011)
+    'workflows/search-attributes',
+    'listener/connect',
+    'listener/own-channel',
+    'listener/binding-errors',
+    'listener/dead-queue-name',
   ],
   // and every room's options
   config: ['listener/options', 'openstack/options', 'policy/options', 'source/options', 'targets/options'],

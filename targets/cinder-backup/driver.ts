@@ -29,7 +29,10 @@ export async function learnDriver(setting: Setting): Promise<Driver> {
 }
 
 /** The driver that made this very backup, as Cinder's own record says; only of one that is `available`. */
-export async function driverOf(setting: Setting, backup: Backup): Promise<Driver | 'unknown'> {
+export async function driverOf(
+  setting: Pick<Setting, 'cinder' | 'log' | 'name'>,
+  backup: Backup,
+): Promise<Driver | 'unknown'> {
   if (backup.status !== 'available') return 'unknown'
   try {
     const { service } = await setting.cinder.exportRecord(backup.id)

@@ -1,0 +1,37 @@
+import type { Config } from '../../config/config.js'
+import type { Identity } from '../../openstack/token.js'
+import { ok, warning, type Check, type Finding } from './check.js'
+
+/**
+ * What whoever stole one of our processes could destroy, and whether any copy would be left. No setting is looked for that
+ * would forbid it: what the identity may do is what counts.
+ */
+export const theftCheck: Check = {
+  name: 'theft',
+  async run({ config, cloud }) {
+    return judgeTheft((await cloud.need()).identity, config.targets)
+  },
+}
+
+export function judgeTheft({ userName, projectName, roles }: Identity, targets: Config['targets']): Finding[] {
+  const names = Object.keys(targets)
+  // today's targets all lie behind the cloud's own identity
+  const reached = names.filter((name) => targets[name]?.kind === 'cinder-backup')
+  const all = roles.includes('admin')
+    ? 'every volume, snapshot and backup of the cloud'
+    : `every volume, snapshot and backup of project ${projectName}`
+  const copies = reached.length === 0 ? '' : `, and with them all copies on ${reached.join(', ')}`
+  const what = `whoever steals one control worker or mover is ${userName}, and can delete ${all}${copies}`
+  const alone =
+    'The Temporal namespace alone lets nobody remove a finished copy, and the listener needs no cloud identity.'
+  if (reached.length < names.length || names.length === 0)
+    return [ok(`${what}; the other targets would survive. ${alone}`)]
+  return [
+    warning(
+      'CK-NO-TARGET-SURVIVES',
+      `${what}: no target would survive. ${alone}`,
+      'Guard hosts of workers and movers like controllers, give listeners no OS_* and no clouds.yaml, and keep a copy of what ' +
+        'backups are stored on where this identity does not reach.',
+    ),
+  ]
+}

@@ -1,0 +1,50 @@
+import { controlQueue, moveQueue } from '../../workflows/messages.js'
+import { count, span } from '../words.js'
+import { fault, ok, warning, type Check, type Finding } from './check.js'
+import { pollersOf } from './pollers.js'
+
+/** A worker that lives asks again at least once a minute; Temporal forgets one after five. Milliseconds. */
+const aliveMs = 150_000
+const forgottenMs = 360_000
+
+/** Who works: at least one process on the queue `control`, and one on `move@<zone>` of each zone. */
+export const workersCheck: Check = {
+  name: 'workers',
+  async run({ config, temporal, started, now }) {
+    const inHand = await temporal.need()
+    const zones = new Set(config.sources.map(({ zone }) => zone))
+    if (zones.size === 0) zones.add('default')
+    const queues = [
+      { queue: controlQueue, kind: 'workflow' as const, start: '--role control' },
+      ...[...zones].map((zone) => ({
+        ...{ queue: moveQueue(zone), kind: 'activity' as const },
+        start: zone === 'default' ? '--role mover' : `--role mover --zone ${zone}`,
+      })),
+    ]
+    const before = await started()
+    return Promise.all(
+      queues.map(async ({ queue, kind, start }) =>
+        judgeWorkers(queue, await pollersOf(inHand, queue, kind), { now: now(), start, started: before }),
+      ),
+    )
+  },
+}
+
+/** @param asked when each worker asked for work last, newest first, by Temporal's clock */
+export function judgeWorkers(
+  queue: string,
+  asked: number[],
+  { now, start, started }: { now: number; start: string; started: boolean },
+): Finding {
+  // further away than Temporal remembers: our clocks differ, which another check tells
+  const alive = asked.filter((at) => now - at < aliveMs || now - at > forgottenMs)
+  if (alive.length > 0) return ok(`${count(alive.length, 'worker polls', 'workers poll')} the queue ${queue}`)
+  const [last] = asked
+  const since = last === undefined ? '' : `; the last one asked ${span((now - last) / 1000)} ago`
+  const tell = started ? fault : warning
+  return tell(
+    'CK-WORKER-AWAY',
+    `no worker polls the queue ${queue}${since}`,
+    `Start one: cinderkeep run ${start}. If it runs: is it the same temporal.address and namespace?`,
+  )
+}
