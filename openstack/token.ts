@@ -19,6 +19,8 @@ export interface Identity {
   roles: string[]
   /** An application credential that may make others like itself; null for a password. */
   unrestrictedCredential: boolean | null
+  /** Keystone's clock when it answered, milliseconds since the epoch; null when it does not tell. */
+  issuedAt: number | null
 }
 
 export interface Token {
@@ -113,6 +115,7 @@ async function ask(
       projectName: token.project.name ?? token.project.id,
       roles: (token.roles ?? []).flatMap(({ name }) => (name === null ? [] : [name])),
       unrestrictedCredential: token.application_credential ? token.application_credential.restricted === false : null,
+      issuedAt: token.issued_at ? Date.parse(token.issued_at) : null,
     },
     catalog: token.catalog ?? [],
     renewAt: performance.now() + (lifetime - marginSeconds) * 1000,

@@ -36,6 +36,6 @@ async function readable(source: RbdSourceOptions, signal: AbortSignal): Promise<
     }
   }
   if (findings.length > 0) return findings
-  const more = parents.length === 0 ? '' : `, and ${parents.join(', ')}`
-  return [ok(`client.${user} reads pool ${pool}${more} of the cluster of ${conf}`)]
+  const pools = [pool, ...parents].join(' and ')
+  return [ok(`client.${user} reads ${pools} of the cluster of ${conf}`)]
 }

@@ -123,7 +123,7 @@ async function retentionOf(
   } catch (cause) {
     if (isGrpcServiceError(cause) && (cause.code as number) === notFound) {
       throw new CodedError('CK-TEMPORAL-NAMESPACE', `Temporal has no namespace "${namespace}"`, {
-        cure: `Check temporal.namespace, or create it: temporal operator namespace create --retention 90d ${namespace}`,
+        cure: `Check temporal.namespace, or create it: temporal operator namespace create --retention 90d -n ${namespace}`,
         cause,
       })
     }

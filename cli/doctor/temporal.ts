@@ -24,7 +24,7 @@ export function judgeNamespace(
       warning(
         'CK-TEMPORAL-RETENTION',
         `archives vanish from the UI of namespace "${namespace}" ${days(retentionDays)} after their end; ${advisedDays} days are advised`,
-        `temporal operator namespace update --retention ${advisedDays}d ${namespace}. Recovery points are kept whatever it is.`,
+        `temporal operator namespace update --retention ${advisedDays}d -n ${namespace}. Recovery points are kept whatever it is.`,
       ),
     )
   }
