@@ -2,18 +2,19 @@ import { randomUUID } from 'node:crypto'
 import type { Client } from '@temporalio/client'
 import type { Command } from 'commander'
 import type { Config } from '../config/config.js'
-import { didYouMean } from '../config/nearest.js'
-import { CodedError } from '../errors/coded-error.js'
 import type { Volume } from '../openstack/cinder.js'
 import {
   archiveNowUpdate,
   controlQueue,
+  isDeferral,
   manualSlot,
   volumeWorkflowId,
   workflowTypes,
   type ArchiveNow,
+  type TargetOutcome,
 } from '../workflows/messages.js'
 import { bounded, withTemporal } from './call-volume.js'
+import { checkTargets } from './check-targets.js'
 import { configOf, type Cli, type GlobalOptions } from './context.js'
 import { exitCodes, type ExitCode } from './exit-code.js'
 import { findVolume } from './find-volume.js'
@@ -47,16 +48,6 @@ export async function archive(cli: Cli, command: Command, names: string[]): Prom
     if (reasons.length > 0) cli.output.note(`${label(asked)}: ${state}: ${reasons.join(' ')}`)
   }
   return exitCodeOfAll(followed, options.wait === true)
-}
-
-function checkTargets(config: Config, targets: string[]): void {
-  const known = Object.keys(config.targets)
-  for (const target of targets) {
-    if (known.includes(target)) continue
-    throw new CodedError('CK-TARGET-UNKNOWN', `"${target}" is no target${didYouMean(target, known)}`, {
-      cure: `Targets in ${config.path} are ${known.join(', ') || 'none'}.`,
-    })
-  }
 }
 
 async function findVolumes(cli: Cli, config: Config, names: string[]): Promise<Volume[]> {
@@ -115,13 +106,18 @@ function toText(followed: Followed[]): string {
           label(asked),
           outcome?.capture?.point ?? '-',
           target,
-          failure !== null && copy?.state !== 'damaged' ? 'failed' : (copy?.state ?? 'failed'),
+          stateOf({ copy, failure }),
           copy === null ? '-' : size(copy.sizeBytes),
           copy?.verifiedAt == null ? '-' : ago(copy.verifiedAt, now),
           failure?.message.split('\n')[0] ?? copy?.reason ?? '',
         ]),
   )
   return table(['volume', 'point', 'target', 'copy', 'size', 'verified', 'remarks'], rows, [4])
+}
+
+function stateOf({ copy, failure }: Pick<TargetOutcome, 'copy' | 'failure'>): string {
+  if (isDeferral({ failure })) return 'deferred'
+  return failure !== null && copy?.state !== 'damaged' ? 'failed' : (copy?.state ?? 'failed')
 }
 
 function toJson({ asked, state, reasons, outcome }: Followed): unknown {
@@ -154,6 +150,7 @@ export function exitCodeOfAll(followed: Followed[], waited: boolean): ExitCode {
   }
   if (followed.every(({ state }) => state === 'verified')) return exitCodes.done
   const some = followed.some(({ state, outcome }) => {
+    if (state === 'deferred') return true
     const good = outcome?.targets.some(({ copy }) => copy?.state === 'verified' || copy?.state === 'unverified')
     return state === 'verified' || good === true
   })

@@ -1,16 +1,19 @@
-import type { Client, WorkflowExecutionDescription } from '@temporalio/client'
-import { ApplicationFailure, defaultPayloadConverter } from '@temporalio/common'
-import type { Progress } from '../targets/target.js'
+import type { Client } from '@temporalio/client'
+import { ApplicationFailure } from '@temporalio/common'
 import {
   archiveFailedType,
+  isDeferral,
   requestQuery,
   statusQuery,
   volumeWorkflowId,
   type ArchiveOutcome,
 } from '../workflows/messages.js'
-import { bounded, grpcCode } from './call-volume.js'
+import { bounded } from './call-volume.js'
 import { pause, type Cli } from './context.js'
-import { createMeter, type Meter } from './meter.js'
+import { meters, type Meter } from './meter.js'
+import { describeWorkflow, progressOf } from './pending.js'
+import { progressTeller } from './tell-progress.js'
+import { ago } from './words.js'
 
 /** An archive that a volume's workflow accepted. */
 export interface Asked {
@@ -25,8 +28,11 @@ export interface Asked {
 
 export interface Followed {
   asked: Asked
-  /** `verified`: every copy. `partly`: some copy is unverified, failed or deferred. The rest speaks for itself. */
-  state: 'waiting' | 'running' | 'refused' | 'verified' | 'partly' | 'failed'
+  /**
+   * `verified`: every copy. `partly`: some copy is unverified, failed or deferred. `deferred`: put off, and tried again by
+   * itself. The rest speaks for itself.
+   */
+  state: 'waiting' | 'running' | 'refused' | 'verified' | 'partly' | 'deferred' | 'failed'
   reasons: string[]
   /** null while it runs, and when it came to nothing. */
   outcome: ArchiveOutcome | null
@@ -35,36 +41,33 @@ export interface Followed {
 const pollMs = 1000
 /** Without `--wait` this long is waited for a refusal, which comes as soon as the volume was looked at. */
 const refusalMs = 5000
-/** Without a terminal, a line of progress as often as this. */
-const lineMs = 10_000
 
 /**
  * Follows archives to their ends, or, when nobody waits, until each has started or was refused.
  * @throws CodedError `CK-INTERRUPTED`; the archives go on
  */
 export async function followArchives(cli: Cli, client: Client, asked: Asked[], wait: boolean): Promise<Followed[]> {
-  const meters = new Map(asked.map(({ archive }) => [archive, createMeter()]))
+  const known = asked.map((one) => ({ asked: one, meterOf: meters() }))
+  const tell = progressTeller(cli)
   const began = performance.now()
-  let lastLine = began
   for (;;) {
-    const seen = await Promise.all(asked.map((one) => look(client, one, meters.get(one.archive) ?? createMeter())))
+    const seen = await Promise.all(known.map((one) => look(client, one.asked, one.meterOf)))
     const followed = seen.map((one) => one.followed)
     const open = followed.filter(({ state }) => state === 'waiting' || (wait && state === 'running'))
     if (open.length === 0 || (!wait && performance.now() - began > refusalMs)) return followed
-    const line = seen.flatMap(({ shown }) => shown ?? []).join(' | ')
-    if (wait && cli.output.progress !== null) cli.output.progress(line)
-    else if (wait && line !== '' && performance.now() - lastLine >= lineMs) {
-      cli.output.note(line)
-      lastLine = performance.now()
-    }
+    if (wait) tell(seen.flatMap(({ shown }) => shown ?? []).join(' | '))
     await pause(pollMs, cli.signal, `The archives go on: ${asked.map(({ archive }) => archive).join(', ')}`)
   }
 }
 
 /** What became of one by now, and its line of progress while it runs. */
-async function look(client: Client, asked: Asked, meter: Meter): Promise<{ followed: Followed; shown: string | null }> {
+async function look(
+  client: Client,
+  asked: Asked,
+  meterOf: (act: string) => Meter,
+): Promise<{ followed: Followed; shown: string | null }> {
   const label = asked.name === '' ? asked.volumeId : asked.name
-  const description = await describe(client, asked.archive)
+  const description = await describeWorkflow(client, asked.archive)
   if (description === null) {
     const { state, reasons } = await bounded(client, () =>
       client.workflow.getHandle(volumeWorkflowId(asked.volumeId)).query(requestQuery, asked.requestId),
@@ -74,44 +77,22 @@ async function look(client: Client, asked: Asked, meter: Meter): Promise<{ follo
   }
   if (description.status.name === 'RUNNING') {
     const followed: Followed = { asked, state: 'running', reasons: [], outcome: null }
-    return { followed, shown: `${label}: ${progressOf(description, meter)}` }
+    return { followed, shown: `${label}: ${progressOf(description, meterOf)}` }
   }
   return { followed: await ended(client, asked), shown: null }
-}
-
-async function describe(client: Client, archive: string): Promise<WorkflowExecutionDescription | null> {
-  try {
-    return await bounded(client, () => client.workflow.getHandle(archive).describe())
-  } catch (error) {
-    const notFound = 5
-    if (grpcCode(error) === notFound || (error instanceof Error && error.name === 'WorkflowNotFoundError')) return null
-    throw error
-  }
-}
-
-/** Phase, bytes, share, rate and time to go of the act that reports them. */
-function progressOf(description: WorkflowExecutionDescription, meter: Meter): string {
-  const shown = (description.raw.pendingActivities ?? []).map((activity) => {
-    const name = activity.activityType?.name ?? 'an act'
-    const [payload] = activity.heartbeatDetails?.payloads ?? []
-    const progress = payload == null ? null : defaultPayloadConverter.fromPayload<Progress>(payload)
-    const attempt = activity.attempt ?? 1
-    const failed = activity.lastFailure?.message?.split('\n')[0]
-    const again = attempt > 1 && failed !== undefined ? ` (try ${attempt}, after: ${failed})` : ''
-    return `${progress === null ? name : meter.read(progress)}${again}`
-  })
-  return shown.length === 0 ? 'running' : shown.join('; ')
 }
 
 async function ended(client: Client, asked: Asked): Promise<Followed> {
   const { outcome, failure } = await resultOf(client, asked.archive)
   if (outcome === null) return { asked, state: 'failed', reasons: [failure ?? 'it was ended from outside'], outcome }
-  const deferred = await deferredTargets(client, asked, outcome)
-  const states = outcome.targets.map(({ copy, failure }) => (failure === null ? copy?.state : 'failed'))
-  const reasons = deferred.map(({ target, reason }) => `${target} follows later: ${reason}.`)
-  if (states.length > 0 && states.every((state) => state === 'verified') && deferred.length === 0) {
-    return { asked, state: 'verified', reasons, outcome }
-  }
+  const reasons = await putOff(client, asked, outcome)
+  const states = outcome.targets.map((one) => {
+    if (one.failure === null) return one.copy?.state
+    return isDeferral(one) ? 'deferred' : 'failed'
+  })
+  const all = (state: string) => states.length > 0 && states.every((one) => one === state)
+  if (all('verified') && reasons.length === 0) return { asked, state: 'verified', reasons, outcome }
+  if (all('deferred')) return { asked, state: 'deferred', reasons, outcome }
   const some = states.some((state) => state === 'verified' || state === 'unverified')
   return { asked, state: some ? 'partly' : 'failed', reasons, outcome }
 }
@@ -134,12 +115,21 @@ async function resultOf(
   }
 }
 
-/** Targets that this request still waits for: their lanes were busy, or their first try failed. */
-async function deferredTargets(client: Client, asked: Asked, outcome: ArchiveOutcome) {
-  const handle = client.workflow.getHandle(volumeWorkflowId(asked.volumeId))
-  const { wants } = await bounded(client, () => handle.query(statusQuery))
-  const tried = outcome.targets.map(({ target }) => target)
-  return Object.entries(wants)
-    .filter(([target, want]) => want.slot === asked.slot && !tried.includes(target))
-    .map(([target, want]) => ({ target, reason: want.reason }))
+/** Targets that this request still waits for, in words: what was put off, and is tried again by itself. */
+async function putOff(client: Client, asked: Asked, outcome: ArchiveOutcome): Promise<string[]> {
+  const { wants } = await bounded(client, () =>
+    client.workflow.getHandle(volumeWorkflowId(asked.volumeId)).query(statusQuery),
+  )
+  const again = new Map(Object.entries(wants).filter(([, want]) => want.slot === asked.slot))
+  const deferred = outcome.targets.filter(isDeferral)
+  return [...new Set([...again.keys(), ...deferred.map(({ target }) => target)])].map((target) => {
+    const want = again.get(target)
+    const why = want?.reason ?? deferred.find((one) => one.target === target)?.failure?.message ?? ''
+    const next = want === undefined ? 'It is tried again by itself.' : `Next try ${ago(isoOf(want.at), Date.now())}.`
+    return `${target}: ${why.replaceAll(/\s+/g, ' ')} ${next}`
+  })
+}
+
+function isoOf(milliseconds: number): string {
+  return new Date(milliseconds).toISOString()
 }

@@ -6,6 +6,16 @@ export interface Meter {
   read(progress: Progress): string
 }
 
+/** A meter for each act by its id: rates of two acts must not mix. */
+export function meters(): (act: string) => Meter {
+  const known = new Map<string, Meter>()
+  return (act) => {
+    const meter = known.get(act) ?? createMeter()
+    known.set(act, meter)
+    return meter
+  }
+}
+
 /** How far back a rate looks. */
 const windowMs = 30_000
 

@@ -105,6 +105,16 @@ export function createProgram(cli: Cli, ended: (code: ExitCode) => void): Comman
     })
   example(archive, 'cinderkeep archive db-data --target cinder --wait')
 
+  const volumes = program
+    .command('volumes')
+    .option('--overdue', 'only those without a verified point as new as their policy wants')
+    .option('--policy <name>', 'only those of this policy')
+    .description('each protected volume: its policy, last verified point, what comes next, and its state')
+    .action(async (_options: unknown, command: Command) => {
+      ended(await (await import('./volumes.js')).volumes(cli, command))
+    })
+  example(volumes, 'cinderkeep volumes --overdue')
+
   const points = program
     .command('points')
     .argument('<volume>', 'id or name')
@@ -122,6 +132,20 @@ export function createProgram(cli: Cli, ended: (code: ExitCode) => void): Comman
       ended(await (await import('./show.js')).show(cli, command, point))
     })
   example(show, 'cinderkeep show db-data@latest')
+
+  const verify = program
+    .command('verify')
+    .argument('<point>', 'VOLUME@<point>, or VOLUME@latest')
+    .option('--target <target>', 'only the copy on this one; may be given again', collect, [])
+    .description("read a point's copies back now and compare them; follows it to its end")
+    .action(async (point: string, _options: unknown, command: Command) => {
+      ended(await (await import('./verify.js')).verify(cli, command, point))
+    })
+  example(
+    verify,
+    'cinderkeep verify db-data@latest --target cinder',
+    'Exit codes: 0 every copy is verified, 3 only some are or some could not be compared, 1 none is, 4 no such point.',
+  )
   return program
 }
 

@@ -1,9 +1,8 @@
 import type { Command } from 'commander'
-import { didYouMean } from '../config/nearest.js'
-import { CodedError } from '../errors/coded-error.js'
 import type { RecoveryPoint } from '../workflows/messages.js'
 import { configOf, type Cli, type GlobalOptions } from './context.js'
 import { exitCodes, type ExitCode } from './exit-code.js'
+import { findPoint, splitPoint } from './find-point.js'
 import { json } from './output.js'
 import { pointJson } from './point-json.js'
 import { readPoints } from './read-points.js'
@@ -15,28 +14,10 @@ export async function show(cli: Cli, command: Command, written: string): Promise
   const { volume, name } = splitPoint(written)
   const config = await configOf(cli, command)
   const { volumeId, points } = await readPoints(cli, config, volume)
-  const point = name === 'latest' ? points[0] : points.find((one) => one.point === name)
-  if (point === undefined) {
-    const known = points.map((one) => one.point)
-    const which = known.length === 0 ? 'it has none' : `\`cinderkeep points ${volume}\` lists its ${known.length}`
-    throw new CodedError('CK-POINT-UNKNOWN', `volume ${volumeId} has no point "${name}"${didYouMean(name, known)}`, {
-      cure: `Give one of its points, or latest: ${which}.`,
-    })
-  }
+  const point = findPoint(volume, volumeId, points, name)
   const asJson = command.optsWithGlobals<GlobalOptions>().json === true
   cli.output.result(asJson ? json(pointJson(point)) : toText(point, Date.now()))
   return exitCodes.done
-}
-
-/** The last `@` parts them: names of volumes may hold one, points never do. */
-export function splitPoint(written: string): { volume: string; name: string } {
-  const at = written.lastIndexOf('@')
-  if (at <= 0 || at === written.length - 1) {
-    throw new CodedError('CK-USAGE', `"${written}" names no point`, {
-      cure: 'Write VOLUME@<point>, or VOLUME@latest; `cinderkeep points VOLUME` lists them.',
-    })
-  }
-  return { volume: written.slice(0, at), name: written.slice(at + 1) }
 }
 
 function toText(point: RecoveryPoint, now: number): string {

@@ -1,7 +1,7 @@
 /** What a volume's workflow remembers, and the plain rules by which it changes. Pure: no timers, no activities. */
 import type { ArchiveOutcome, Hint, TargetOutcome, VerifyNow, VolumeStatus } from './messages.js'
 import type { Burst, RunningArchive, VolumeState, Want } from './volume-memory.js'
-import { eventSlot, manualSlotPrefix, reconcileEvent, scheduleEvent } from './messages.js'
+import { eventSlot, isDeferral, manualSlotPrefix, reconcileEvent, scheduleEvent } from './messages.js'
 import { protectionOf, overdueAt } from './protection.js'
 import { lastGood, lastVerified, putCopy, trimPoints } from './volume-points.js'
 
@@ -11,8 +11,6 @@ const seenLimit = 256
 const backoffMinutes = [1, 5, 15, 60, 360]
 /** How often a slot is archived again because its copy came out damaged. */
 const damagedTries = 3
-/** Codes of archives that were put off: nothing is wrong that time will not mend. */
-const deferralCodes = ['CK-DEFERRED', 'CK-CLOUD-QUOTA']
 
 export function freshState(): VolumeState {
   return {
@@ -241,17 +239,14 @@ function wantAgain(
   if (reason === null) return null
   const { slot, events } = ended
   let { failures, deferrals } = ended
-  const wasDeferred = isDeferral(outcome)
+  const wasDeferred = outcome !== undefined && isDeferral(outcome)
   if (wasDeferred) deferrals += 1
   else failures += 1
   // a person sees that it failed, and asks again; what is only put off comes by itself
   if (slot.startsWith(manualSlotPrefix) && !wasDeferred) return null
-  if (isPointless(outcome, failures)) return null
+  // what was written, but could not be read back for want of room, is no proven copy: another one is made
+  if (!wasDeferred && isPointless(outcome, failures)) return null
   return { slot, events, reason, failures, deferrals, at: now + backoffMs(wasDeferred ? deferrals : failures) }
-}
-
-function isDeferral(outcome: TargetOutcome | undefined): boolean {
-  return deferralCodes.includes(outcome?.failure?.code ?? '')
 }
 
 /** Slots that nothing refers to any more need no count of tries. */

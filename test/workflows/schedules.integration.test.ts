@@ -125,7 +125,11 @@ describe('an archive that is put off', () => {
       return 'cinder' in seen.wants && seen
     })
     expect(put.protection).toBeNull()
-    expect(put.wants['cinder']).toMatchObject({ failures: 0, deferrals: 1, reason: expect.stringContaining('no room') })
+    expect(put.wants['cinder']).toMatchObject({
+      failures: 0,
+      deferrals: 1,
+      reason: 'CK-DEFERRED  no room for a snapshot',
+    })
     const metadata = await rig.entity.query<{ currentDetails: string }>('__temporal_workflow_metadata')
     expect(metadata.currentDetails).toMatch(/cinder was put off, next try after \S+Z: CK-DEFERRED no room/)
   })
