@@ -8,6 +8,7 @@ import type { Log } from '../log/log.js'
 const permanent = new Set<string>([
   'CK-VOLUME-GONE',
   'CK-CAPTURE-LOST',
+  'CK-DEFERRED',
   'CK-CONSISTENCY-FLOOR',
   'CK-BACKUP-FAILED',
   'CK-BACKUP-GONE',

@@ -4,6 +4,7 @@ import type { Snapshot, Volume } from '../openstack/cinder.js'
 import type { Capture, Consistency, CopyContext } from '../targets/target.js'
 import { withHeartbeat } from './copy-context.js'
 import type { Deps } from './control-activities.js'
+import { findTarget } from './find-target.js'
 import { captureMetadata, captureName, findCaptures } from './find-captures.js'
 import { volumeRecord } from './volume-record.js'
 
@@ -19,7 +20,18 @@ export interface CaptureRequest {
   maxAgeSeconds: number
   /** False when every target makes its own snapshot (cinder-backup's `force`). */
   snapshot: boolean
+  /** Who will copy it: there must be room for it on one of them. */
+  targets: { target: string; force: boolean }[]
 }
+
+/** A target that has no room for a copy now, and why. */
+export interface Deferral {
+  target: string
+  reason: string
+}
+
+/** What was captured, and which targets cannot copy it now. */
+export type Taken = Capture & { deferred?: Deferral[] }
 
 /** Who uses a volume: no attachment, and no other client where a source can tell. */
 interface Use {
@@ -32,21 +44,29 @@ const weakest: Consistency[] = ['crash', 'frozen', 'detached']
 /**
  * Takes a Cinder snapshot `ck-<archive id>`, or finds the one that an earlier attempt took, and says what consistency
  * was achieved: `detached` needs that nobody used the volume before *and* after it.
- * @throws CodedError `CK-CONSISTENCY-FLOOR` before anything is made, or after it was removed again
+ * @throws CodedError `CK-DEFERRED` before anything is made, when no target has room for a copy; `CK-CONSISTENCY-FLOOR`
+ * before anything is made, or after it was removed again
  */
 export function takeCapture(deps: Deps) {
-  return async (request: CaptureRequest): Promise<Capture> =>
+  return async (request: CaptureRequest): Promise<Taken> =>
     withHeartbeat(async (context) => {
       const volume = await deps.cinder.getVolume(request.volumeId)
       const before = await useOf(deps, volume)
-      if (!request.snapshot) return withoutSnapshot(request, volume, before)
-      const found = await findOrCreate(deps, request, volume, before, context)
-      const snapshot = await untilAvailable(deps, found, context)
+      if (!request.snapshot) {
+        const capture = withoutSnapshot(request, volume, before)
+        return { ...capture, deferred: await withoutRoom(deps, request, volume, context) }
+      }
+      // an earlier attempt took it, when there was room
+      const found = await findEarlier(deps, request)
+      const deferred = found === null ? await withoutRoom(deps, request, volume, context) : []
+      const taken = found ?? (await create(deps, request, volume, before, context))
+      const snapshot = await untilAvailable(deps, taken, context)
       const after = await useOf(deps, await deps.cinder.getVolume(request.volumeId))
       const wasDetached = snapshot.metadata['ck:before'] === 'detached' && isDetached(after)
       const consistency = achieved(wasDetached, request)
       if (consistency === null) return refuseFloor(deps, snapshot, request, after)
-      return captureOf(request, volume, snapshot, consistency, watchersOf(before, after))
+      const capture = captureOf(request, volume, snapshot, consistency, watchersOf(before, after))
+      return { ...capture, deferred }
     })
 }
 
@@ -84,22 +104,43 @@ function achieved(wasDetached: boolean, { consistency }: CaptureRequest): Consis
   return fits && weakest.indexOf(is) >= weakest.indexOf(consistency.require) ? is : null
 }
 
-async function findOrCreate(
+/** The targets that have no room for a copy. @throws CodedError `CK-DEFERRED` when that is all of them */
+async function withoutRoom(
+  { targets }: Deps,
+  { volumeId, targets: wanted }: CaptureRequest,
+  { sizeGib, host }: Volume,
+  context: CopyContext,
+): Promise<Deferral[]> {
+  const deferred: Deferral[] = []
+  for (const { target, force } of wanted) {
+    context.report({ phase: `looking whether there is room on ${target}` })
+    const fit = await findTarget(targets, target).preflight?.({ sizeGib, host }, context, { force })
+    if (fit?.fits === false) deferred.push({ target, reason: fit.reason })
+  }
+  if (deferred.length === 0 || deferred.length < wanted.length) return deferred
+  const reasons = deferred.map(({ target, reason }) => `${target}: ${reason}`)
+  throw new CodedError('CK-DEFERRED', `the archive of volume ${volumeId} is put off: ${reasons.join('. ')}`, {
+    cure: 'Nothing was made. It is tried again by itself; raise what is too small, or remove what fills it.',
+  })
+}
+
+async function findEarlier(deps: Deps, request: CaptureRequest): Promise<Snapshot | null> {
+  const found = await findCaptures(deps, request)
+  // an earlier attempt gave these up
+  const [oldest, ...extras] = found.filter(({ status }) => status !== 'deleting')
+  // an answer that was lost may have left two; the first is the point in time that was asked for, and what cannot
+  // be deleted yet goes with the capture's release
+  for (const { id, status } of extras) if (status === 'available') await deps.cinder.deleteSnapshot(id)
+  return oldest ?? null
+}
+
+async function create(
   deps: Deps,
   request: CaptureRequest,
   volume: Volume,
   before: Use,
   context: CopyContext,
 ): Promise<Snapshot> {
-  const found = await findCaptures(deps, request)
-  // an earlier attempt gave these up
-  const [oldest, ...extras] = found.filter(({ status }) => status !== 'deleting')
-  if (oldest !== undefined) {
-    // an answer that was lost may have left two; the first is the point in time that was asked for, and what cannot
-    // be deleted yet goes with the capture's release
-    for (const { id, status } of extras) if (status === 'available') await deps.cinder.deleteSnapshot(id)
-    return oldest
-  }
   if (achieved(isDetached(before), request) === null) throw belowFloor(request, before)
   context.report({ phase: `taking snapshot ${captureName(request.archiveId)}` })
   const { cinder } = deps

@@ -2,6 +2,7 @@
 import { backupCalls } from './backups.js'
 import { cinderCalls } from './cinder-call.js'
 import { stateCalls } from './cinder-state.js'
+import { poolCalls } from './pools.js'
 import type { CloudSession } from './session.js'
 import { snapshotCalls } from './snapshots.js'
 import { volumeCalls } from './volumes.js'
@@ -105,6 +106,22 @@ export interface Limits {
   usedBackupGigabytes: number
 }
 
+/** A pool of a backend, as its driver last told the scheduler; null is what it does not tell, or calls infinite. */
+export interface Pool {
+  /** `host@backend#pool` */
+  name: string
+  totalGib: number | null
+  freeGib: number | null
+  /** Of all volumes together, as large as they say they are. */
+  provisionedGib: number | null
+  /** Of the total, kept free. */
+  reservedPercentage: number
+  /** Volumes take only what was written to them. */
+  thin: boolean
+  /** How often the total may be promised; only where volumes are thin. */
+  overSubscription: number | null
+}
+
 /** Why an asynchronous act of Cinder failed (`GET /messages`). */
 export interface Message {
   id: string
@@ -196,6 +213,8 @@ export interface Cinder {
   exportRecord(id: string): Promise<{ service: string; url: string }>
 
   getLimits(): Promise<Limits>
+  /** Needs an admin. */
+  listPools(): Promise<Pool[]>
   listServices(filter?: { binary?: string }): Promise<Service[]>
   listMessages(resourceId: string): Promise<Message[]>
   /** Admin only: sets a stuck object's status. */
@@ -205,5 +224,11 @@ export interface Cinder {
 /** Cinder's API, version 3.43 at least, as the session's identity. */
 export function cinder(session: CloudSession): Cinder {
   const calls = cinderCalls(session)
-  return { ...volumeCalls(calls), ...snapshotCalls(calls), ...backupCalls(calls), ...stateCalls(calls) }
+  return {
+    ...volumeCalls(calls),
+    ...snapshotCalls(calls),
+    ...backupCalls(calls),
+    ...poolCalls(calls),
+    ...stateCalls(calls),
+  }
 }

@@ -6,6 +6,7 @@ import { findRoute, guarded, malformed } from './http.js'
 import type { ApiAnswer, Route, Service } from './http.js'
 import { identify, isKnown } from './keystone.js'
 import { messageRoutes } from './messages.js'
+import { poolRoutes } from './pools.js'
 import { quotaRoutes } from './quotas.js'
 import { serviceRoutes } from './services.js'
 import { snapshotRoutes } from './snapshots.js'
@@ -27,6 +28,7 @@ export function cinder(cloud: Cloud): Service {
     ...attachmentRoutes(cloud),
     ...transferRoutes(cloud),
     ...quotaRoutes(cloud),
+    ...poolRoutes(cloud),
     ...serviceRoutes(cloud),
     ...messageRoutes(cloud),
     ...typeRoutes(cloud),

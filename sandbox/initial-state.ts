@@ -48,5 +48,6 @@ export function initialState(): State {
     messages: new Map(),
     servers: new Map(),
     quotas: new Map([[idOf('project', 'admin'), { ...defaultQuota, ...unlimited }]]),
+    pool: { totalGib: 1000, freeGib: 1000 },
   }
 }

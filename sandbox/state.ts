@@ -196,6 +196,8 @@ export interface State {
   messages: Map<string, MessageRecord>
   servers: Map<string, ServerRecord>
   quotas: Map<string, Quota>
+  /** Room in the one pool, as its driver tells the scheduler; nothing is refused for want of it. */
+  pool: { totalGib: number; freeGib: number }
 }
 
 /** Cinder's own defaults (facts/openstack.md 2, Quota). */

@@ -120,6 +120,9 @@ export interface Capacity {
   totalBytes: number | null
 }
 
+/** Whether there is room for one more copy, with everything that is needed on the way to it. */
+export type Fit = { fits: true } | { fits: false; reason: string }
+
 /**
  * Every function is idempotent under the capture's or copy's deterministic names, resumes after a kill at any moment,
  * and lists before it creates.
@@ -129,6 +132,16 @@ export interface Target {
   kind: string
   /** Where each act must run: `control` (REST only) or `move` (near the bytes: `move@<zone of the volume>`). */
   queues: { write: 'control' | 'move'; verify: 'control' | 'move' }
+  /**
+   * Whether a copy of such a volume would fit now, its capture included. Asked before anything is made, so that no archive
+   * is left half done for want of quota or space; only reads. Without it everything fits.
+   * @param volume `host` is Cinder's `host@backend#pool`, where known
+   */
+  preflight?(
+    volume: { sizeGib: number; host: string | null },
+    context: CopyContext,
+    options?: WriteOptions,
+  ): Promise<Fit>
   /** @param base the copy to build upon, or null for a full one; a target may ignore it */
   writeCopy(capture: Capture, base: Copy | null, context: CopyContext, options?: WriteOptions): Promise<Copy>
   /** Only reads the copy. @param capture while it still exists; without it the recorded root hash is compared */

@@ -1,6 +1,5 @@
 import {
   ActivityCancellationType,
-  ApplicationFailure,
   CancellationScope,
   getExternalWorkflowHandle,
   isCancellation,
@@ -14,9 +13,10 @@ import type { ControlActivities } from '../activities/control-activities.js'
 import type { Capture, Copy } from '../targets/target.js'
 import { type ArchivePermit, permitOf } from './archive-permit.js'
 import { type Brakes, watchBrakes } from './brakes.js'
+import { concludeArchive } from './conclude-archive.js'
 import { failureOf } from './failure-of.js'
 import type { ArchiveOutcome, ArchiveRequest, TargetOutcome, TargetPlan } from './messages.js'
-import { archiveFailedType, laneFreedSignal, outcomeQuery } from './messages.js'
+import { laneFreedSignal, outcomeQuery } from './messages.js'
 import { moveActivities } from './move-activities.js'
 import { showArchive } from './show-archive.js'
 import { unproven } from './unproven.js'
@@ -64,7 +64,7 @@ export async function archiveVolume(request: ArchiveRequest): Promise<ArchiveOut
     })
     begun = true
     showArchive(request, outcome, 'capturing')
-    const capture = (outcome.capture ??= await takeCapture(request))
+    const capture = (outcome.capture ??= await takeCapture(request, outcome))
     await beforeTooOld(request, outcome, () => copyToAll(request, outcome, brakes, capture))
   } catch (error) {
     for (const target of outcome.targets) target.failure ??= failureOf(error)
@@ -72,7 +72,7 @@ export async function archiveVolume(request: ArchiveRequest): Promise<ArchiveOut
   } finally {
     await CancellationScope.nonCancellable(() => (begun ? release(request, outcome, permit) : permit.release()))
   }
-  return conclude(request, outcome)
+  return concludeArchive(request, outcome)
 }
 
 function newOutcome({ archiveId, slot, capture, targets }: ArchiveRequest): ArchiveOutcome {
@@ -86,7 +86,8 @@ function newOutcome({ archiveId, slot, capture, targets }: ArchiveRequest): Arch
   }
 }
 
-async function takeCapture(request: ArchiveRequest): Promise<Capture> {
+/** A target that has no room for a copy now is not written to; when none has, nothing is captured. */
+async function takeCapture(request: ArchiveRequest, outcome: ArchiveOutcome): Promise<Capture> {
   const { archiveId, slot, volume, consistency, group, pace } = request
   const named = volume.name || volume.id
   const snapshot = request.targets.some(({ force }) => !force)
@@ -100,9 +101,16 @@ async function takeCapture(request: ArchiveRequest): Promise<Capture> {
     retry: { initialInterval: '2 seconds', backoffCoefficient: 2, maximumInterval: '1 minute' },
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
   })
-  return capturing.takeCapture.executeWithOptions({ summary }, [
-    { archiveId, archive, slot, group, volumeId: volume.id, consistency, maxAgeSeconds, snapshot },
+  const targets = request.targets.map(({ target, force }) => ({ target, force }))
+  const { deferred = [], ...capture } = await capturing.takeCapture.executeWithOptions({ summary }, [
+    { archiveId, archive, slot, group, volumeId: volume.id, consistency, maxAgeSeconds, snapshot, targets },
   ])
+  for (const { target, reason } of deferred) {
+    const mine = outcome.targets.find((one) => one.target === target)
+    const message = `CK-DEFERRED  there is no room for a copy on ${target}: ${reason}`
+    if (mine !== undefined) mine.failure = { code: 'CK-DEFERRED', message }
+  }
+  return capture
 }
 
 /** A snapshot is in the tenant's way: at its maximum age it goes, and what is unfinished is tried again later. */
@@ -149,6 +157,7 @@ async function copyTo(
   mine: TargetOutcome,
   capture: Capture,
 ): Promise<void> {
+  if (mine.failure !== null) return freeLane(request, plan.target)
   try {
     mine.copy = await writeCopy(request, plan, capture)
     await freeLane(request, plan.target)
@@ -247,24 +256,4 @@ async function releaseCapture({ archiveId, volume }: ArchiveRequest, { capture }
   const snapshotId = capture?.snapshotId ?? null
   await releasing.releaseCapture.executeWithOptions({ summary }, [{ archiveId, volumeId: volume.id, snapshotId }])
   return undefined
-}
-
-function conclude(request: ArchiveRequest, outcome: ArchiveOutcome): ArchiveOutcome {
-  const failed = outcome.targets.filter(({ failure }) => failure !== null)
-  showArchive(request, outcome, failed.length === 0 ? 'done' : 'failed')
-  if (failed.length === 0) return outcome
-  const lines = failed.map(({ target, failure }) => `  ${target}: ${failure?.message ?? ''}`)
-  const { name, id } = request.volume
-  const failure = ApplicationFailure.create({
-    type: archiveFailedType,
-    message: [
-      `${archiveFailedType}  ${name || id} has no good copy on ${failed.map(({ target }) => target).join(', ')}`,
-      ...lines,
-    ].join('\n'),
-    nonRetryable: true,
-    details: [outcome],
-  })
-  // the message says all; a stack would only bury it in the UI
-  failure.stack = ''
-  throw failure
 }

@@ -237,6 +237,13 @@ export interface ArchiveOutcome {
   targets: TargetOutcome[]
 }
 
+/** Codes of what was put off for want of quota or space: nothing is wrong, and it is tried again by itself. */
+const deferralCodes = ['CK-DEFERRED', 'CK-CLOUD-QUOTA']
+
+export function isDeferral({ failure }: Pick<TargetOutcome, 'failure'>): boolean {
+  return deferralCodes.includes(failure?.code ?? '')
+}
+
 /** The type of the ApplicationFailure with which an archive ends that has no good copy on some target; details: [ArchiveOutcome]. */
 export const archiveFailedType = 'CK-ARCHIVE-FAILED'
 

@@ -4,7 +4,7 @@ import type { ArchiveOutcome, ArchiveRequest, TargetOutcome } from './messages.j
 import { searchAttributes } from './search-attributes.js'
 
 export type ArchivePhase =
-  'waiting' | 'paused' | 'capturing' | 'writing' | 'verifying' | 'releasing' | 'done' | 'failed'
+  'waiting' | 'paused' | 'capturing' | 'writing' | 'verifying' | 'releasing' | 'done' | 'deferred' | 'failed'
 
 const doing: Record<ArchivePhase, string> = {
   waiting:
@@ -16,6 +16,7 @@ const doing: Record<ArchivePhase, string> = {
     'Reading the copy back and comparing its hash with the capture’s. The tab *Pending Activities* says how far.',
   releasing: 'Removing the snapshot and whatever else was temporary.',
   done: 'Finished; nothing temporary is left.',
+  deferred: 'Put off for want of quota or space; nothing temporary is left. It is tried again by itself.',
   failed: 'Finished without a good copy on at least one target; nothing temporary is left.',
 }
 

@@ -3,6 +3,7 @@ import type { Target } from '../target.js'
 import { capacity } from './capacity.js'
 import { listCopies } from './list-copies.js'
 import { markCopy } from './mark-copy.js'
+import { preflight } from './preflight.js'
 import { removeCopy } from './remove-copy.js'
 import { removeTemporaries } from './remove-temporaries.js'
 import { restoreCopy } from './restore-copy.js'
@@ -15,6 +16,7 @@ export function cinderBackup(setting: Setting): Target {
     name: setting.name,
     kind: 'cinder-backup',
     queues: { write: 'control', verify: 'move' },
+    preflight: async (volume, _context, options = { force: false }) => preflight(setting, volume, options),
     // the base is Cinder's choice
     writeCopy: async (capture, _base, context, options = { force: false }) =>
       writeCopy(setting, capture, context, options),

@@ -93,7 +93,7 @@ export async function activityBench() {
     request: (volumeId: string, change: Partial<CaptureRequest> = {}): CaptureRequest => ({
       ...{ archiveId: randomUUID(), archive: 'archive/x/manual:1/1', slot: 'manual:1', group: null, volumeId },
       consistency: { prefer: ['detached', 'crash'], require: 'crash' },
-      ...{ maxAgeSeconds: 3600, snapshot: true },
+      ...{ maxAgeSeconds: 3600, snapshot: true, targets: [{ target: 'cinder', force: false }] },
       ...change,
     }),
     async end(): Promise<void> {

@@ -226,4 +226,47 @@ describe('takeCapture', () => {
     })
     expect(bench.asked('POST', /\/snapshots$/)).toBe(0)
   })
+
+  describe('where there is no room', () => {
+    const short = { fits: false, reason: 'the quota of our project is too small' } as const
+    const withRoom = (...roomy: string[]): Deps => {
+      const one = (name: string) => ({ preflight: async () => (roomy.includes(name) ? { fits: true } : short) })
+      return { ...bench.deps, targets: new Map(['a', 'b'].map((name) => [name, one(name)])) as never }
+    }
+    const targets = [
+      { target: 'a', force: false },
+      { target: 'b', force: false },
+    ]
+
+    it('puts the archive off before it makes anything', async () => {
+      const volumeId = await bench.newVolume()
+      const taking = bench.run(takeCapture(withRoom()), bench.request(volumeId, { targets }))
+      await expect(taking).rejects.toMatchObject({ code: 'CK-DEFERRED' })
+      await expect(taking).rejects.toThrow('a: the quota of our project is too small. b: the quota')
+      expect(bench.snapshotsOf(volumeId)).toEqual([])
+    })
+
+    it('captures for the targets that have room, and says which have none', async () => {
+      const volumeId = await bench.newVolume()
+      const taken = await bench.run(takeCapture(withRoom('b')), bench.request(volumeId, { targets }))
+      expect(taken.deferred).toEqual([{ target: 'a', reason: short.reason }])
+      expect(bench.snapshotsOf(volumeId)).toHaveLength(1)
+    })
+
+    it('goes on with what an earlier attempt took: then there was room', async () => {
+      const volumeId = await bench.newVolume()
+      const request = bench.request(volumeId, { targets })
+      const first = await bench.run(takeCapture(withRoom('a', 'b')), request)
+      const again = await bench.run(takeCapture(withRoom()), request)
+      expect(again).toMatchObject({ snapshotId: first.snapshotId, deferred: [] })
+    })
+
+    it('asks the real target with what Cinder tells', async () => {
+      const volumeId = await bench.newVolume()
+      bench.sandbox.state.pool.freeGib = 0
+      const taking = bench.run(takeCapture(bench.deps), bench.request(volumeId))
+      await expect(taking).rejects.toThrow('the pool sandbox@files#pool is full')
+      bench.sandbox.state.pool.freeGib = 1000
+    })
+  })
 })

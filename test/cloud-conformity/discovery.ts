@@ -92,6 +92,54 @@ export function discoveryChecks(open: () => ConformityCloud): void {
       expect(unknown.headers.get('content-type')).toMatch(/^text\/html/)
     })
 
+    it('shows the pools to an admin alone, and what is in them when asked for details', async () => {
+      const brief = await admin.call('GET', '/scheduler-stats/get_pools')
+      expect(brief.status).toBe(200)
+      const [name, ...others] = (brief.body as { pools: { name: string }[] }).pools
+      expect(others).toEqual([])
+      expect(Object.keys(name ?? {})).toEqual(['name'])
+      const answer = await admin.call('GET', '/scheduler-stats/get_pools?detail=true')
+      const pool = (answer.body as { pools: { name: string; capabilities: Record<string, unknown> }[] }).pools[0]
+      expect(pool?.name).toBe(name?.name)
+      const kinds = Object.entries(pool?.capabilities ?? {}).map(([key, value]) => [
+        key,
+        value === null ? null : typeof value,
+      ])
+      expect(Object.fromEntries(kinds)).toEqual({
+        ...{ vendor_name: 'string', driver_version: 'string', storage_protocol: 'string', location_info: 'string' },
+        ...{ total_capacity_gb: 'number', free_capacity_gb: 'number', allocated_capacity_gb: 'number' },
+        ...{
+          reserved_percentage: 'number',
+          max_over_subscription_ratio: 'string',
+          thin_provisioning_support: 'boolean',
+        },
+        ...{ multiattach: 'boolean', qos_support: 'boolean', replication_enabled: 'boolean', backend_state: 'string' },
+        ...{ volume_backend_name: 'string', filter_function: null, goodness_function: null, timestamp: 'string' },
+      })
+      expect(seen(await member.call('GET', '/scheduler-stats/get_pools'))).toEqual({
+        status: 403,
+        body: {
+          forbidden: {
+            code: 403,
+            message: "Policy doesn't allow scheduler_extension:scheduler_stats:get_pools to be performed.",
+          },
+        },
+      })
+    })
+
+    it('counts what a project uses: a snapshot is as large as its volume', async () => {
+      const answer = await admin.call('GET', '/limits')
+      const { rate, absolute } = (answer.body as { limits: { rate: unknown[]; absolute: Record<string, unknown> } })
+        .limits
+      expect(rate).toEqual([])
+      expect(Object.keys(absolute).sort()).toEqual([
+        ...['maxTotalBackupGigabytes', 'maxTotalBackups', 'maxTotalSnapshots', 'maxTotalVolumeGigabytes'],
+        ...['maxTotalVolumes', 'totalBackupGigabytesUsed', 'totalBackupsUsed', 'totalGigabytesUsed'],
+        ...['totalSnapshotsUsed', 'totalVolumesUsed'],
+      ])
+      expect(Object.values(absolute).every((value) => Number.isInteger(value))).toBe(true)
+    })
+
     it('shows the services to an admin alone', async () => {
       const answer = await admin.call('GET', '/os-services?binary=cinder-backup')
       expect(seen(answer)).toEqual({

@@ -46,8 +46,14 @@ export function ownClientChecks(open: () => ConformityCloud): void {
       await expect(until(() => client.getVolume(id), 'deleting')).rejects.toMatchObject({ code: 'CK-VOLUME-GONE' })
     })
 
-    it('reads limits, services and messages', async () => {
+    it('reads limits, pools, services and messages', async () => {
       expect((await client.getLimits()).usedVolumes).toBeGreaterThanOrEqual(0)
+      const [pool] = await client.listPools()
+      expect(pool?.name).toMatch(/^(lab@ceph#ceph|sandbox@files#pool)$/)
+      expect(pool).toMatchObject({ thin: true, overSubscription: 20, reservedPercentage: 0 })
+      expect(pool?.freeGib).toBeGreaterThan(0)
+      expect(pool?.totalGib).toBeGreaterThanOrEqual(pool?.freeGib ?? Infinity)
+      expect(pool?.provisionedGib).toBeGreaterThanOrEqual(0)
       expect(await client.listServices({ binary: 'cinder-backup' })).toMatchObject([{ status: 'enabled', state: 'up' }])
       expect(await client.listMessages('00000000-0000-4000-8000-000000000000')).toEqual([])
     })

@@ -4,15 +4,23 @@
  */
 import { randomUUID } from 'node:crypto'
 import { CodedError } from '../../errors/coded-error.js'
-import type { Cinder, Snapshot } from '../../openstack/cinder.js'
+import type { Cinder, Limits, Pool, Snapshot } from '../../openstack/cinder.js'
 import type { DataRun, OpenBytes, Source, Sources } from '../../source/source.js'
 import { fakeBackups } from './fake-backups.js'
 import { fakeWorld, must, refuse, type FakeDriver } from './fake-world.js'
 
 const gib = 2 ** 30
 
+/** Cinder's quota of our project; changed by tests. */
+const roomy: Limits = {
+  ...{ maxVolumes: 10, usedVolumes: 0, maxSnapshots: 10, usedSnapshots: 0, maxGigabytes: 1000, usedGigabytes: 0 },
+  ...{ maxBackups: 10, usedBackups: 0, maxBackupGigabytes: 1000, usedBackupGigabytes: 40 },
+}
+
 export function fakeCinder(driver: FakeDriver) {
   const world = fakeWorld(driver)
+  const limits = { ...roomy }
+  const pools: Pool[] = []
   const { volumes, contents, snapshots, messages, services } = world
   const { call, listed, later, stamp, takeFailure, volume, backupRow, contentOf, addVolume } = world
 
@@ -81,19 +89,8 @@ export function fakeCinder(driver: FakeDriver) {
         contents.delete(id)
       }),
     ...fakeBackups(world),
-    getLimits: async () =>
-      call('getLimits', null, () => ({
-        maxVolumes: 10,
-        usedVolumes: 0,
-        maxSnapshots: 10,
-        usedSnapshots: 0,
-        maxGigabytes: 1000,
-        usedGigabytes: 0,
-        maxBackups: 10,
-        usedBackups: 0,
-        maxBackupGigabytes: 1000,
-        usedBackupGigabytes: 40,
-      })),
+    getLimits: async () => call('getLimits', null, () => ({ ...limits })),
+    listPools: async () => call('listPools', null, () => [...pools]),
     listServices: async (filter = {}) =>
       call('listServices', null, () =>
         services.filter((one) => filter.binary === undefined || one.binary === filter.binary),
@@ -138,7 +135,7 @@ export function fakeCinder(driver: FakeDriver) {
     find: (host) => (host?.startsWith('fake@ceph') ? near : host?.startsWith('fake@far') ? far : undefined),
   }
 
-  return { ...world, api, sources }
+  return { ...world, api, sources, limits, pools }
 }
 
 export type FakeCinder = ReturnType<typeof fakeCinder>
