@@ -115,6 +115,18 @@ export function createProgram(cli: Cli, ended: (code: ExitCode) => void): Comman
     })
   example(volumes, 'cinderkeep volumes --overdue')
 
+  const reconcile = program
+    .command('reconcile')
+    .description('compare the cloud with what is known of it now, name what was missed, and have it mended')
+    .action(async (_options: unknown, command: Command) => {
+      ended(await (await import('./reconcile.js')).reconcile(cli, command))
+    })
+  example(
+    reconcile,
+    'cinderkeep reconcile --json',
+    'A schedule does the same every few minutes (`reconcile` of the file). Exit code 3: some workflow could not be told.',
+  )
+
   const points = program
     .command('points')
     .argument('<volume>', 'id or name')
