@@ -48,7 +48,7 @@ const looking = proxyActivities<Pick<ControlActivities, 'findHolders' | 'endedAr
 /** Whether holders still run is looked at this often; nobody who is asked has held for less. */
 const lookEveryMs = 60_000
 /** Long before the server would ask for it: what a run replays stays small. */
-const eventsPerRun = 2000
+const eventsPerRun = 1000
 /** How many of those that wait the query lists. */
 const listed = 200
 
