@@ -47,7 +47,7 @@ export function readCron(every: string): CronFields {
   const [, , dayOfMonth = '', , dayOfWeek = ''] = words
   if (dayOfMonth !== '*' && dayOfWeek !== '*') {
     throw new CronFault(
-      'gives both a day of the month and a day of the week: cron would take either, Temporal takes only days that are both; ' +
+      'has both a day of the month and a day of the week: cron would take either, Temporal takes only days that are both; ' +
         'leave one of them `*`, or write two policies',
     )
   }
@@ -55,7 +55,7 @@ export function readCron(every: string): CronFields {
   const found = read as unknown as CronFields
   const first = Math.min(...found.dayOfMonth)
   if (found.month.every((month) => first > (longestMonth[month - 1] ?? 31))) {
-    throw new CronFault(`never comes: no such month has a day ${first}`)
+    throw new CronFault(`can never come: no such month has a day ${first}`)
   }
   return found
 }

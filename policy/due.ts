@@ -14,8 +14,9 @@ export interface Timetable {
 const longestMs = 8 * 367 * 86_400_000
 
 /**
- * The first nominal time after an instant, as Temporal's schedules have it: the clock on the wall is taken literally. A
- * time that a clock put forward leaves out does not come, one that a clock put back shows twice comes twice.
+ * The first nominal time after an instant, as Temporal documents its schedules: the clock on the wall is taken literally. A
+ * time that a clock put forward leaves out does not come, one that a clock put back shows twice comes twice (of those
+ * Temporal's server itself takes some once: seen with 1.31 in zones east of Greenwich).
  * @param after milliseconds since the epoch; so is what is returned, null when there is none within eight years
  */
 export function nextNominal(timetable: Timetable, after: number): number | null {

@@ -181,6 +181,8 @@ async function taken(id: string, asked: Promise<unknown>): Promise<void> {
 const invalidArgument = 3
 
 function refusalOf(error: unknown): string | null {
+  // what the SDK makes of times that the server cannot read
+  if (error instanceof TypeError) return error.message
   for (let one: unknown = error; one instanceof Error; one = one.cause) {
     if ('code' in one && one.code === invalidArgument && 'details' in one) return String(one.details)
   }

@@ -5,6 +5,7 @@ import { assessVolume } from '../../activities/assess.js'
 import type { Deps } from '../../activities/control-activities.js'
 import { policiesOptions, toPolicies } from '../../policy/options.js'
 import type { AssessRequest } from '../../workflows/messages.js'
+import { reconcileEvent, scheduleEvent } from '../../workflows/messages.js'
 import { activityBench, type ActivityBench } from './bench.js'
 
 let bench: ActivityBench
@@ -83,7 +84,7 @@ describe('assessVolume', () => {
     expect(plan?.targets).toEqual([
       { target: 'cinder', kind: 'cinder-backup', force: false, writeQueue: 'control', verifyQueue: 'move@east' },
     ])
-    const elsewhere = { ...deps, sources: { find: () => undefined } }
+    const elsewhere = { ...deps, sources: { zones: [], find: () => undefined } }
     const verdict = await bench.run(assessVolume(elsewhere), asked(id))
     expect(verdict.plan?.targets).toMatchObject([{ writeQueue: 'control', verifyQueue: 'control' }])
   })
@@ -99,6 +100,77 @@ describe('assessVolume', () => {
     const id = await bench.newVolume({ archive: 'gold' })
     bench.sandbox.faults.add({ kind: 'status', status: 404, method: 'GET', path: `/volumes/${id}` })
     await expect(bench.run(assessVolume(deps), asked(id))).rejects.toMatchObject({ code: 'CK-CLOUD-NOT-FOUND' })
+  })
+
+  it('decides nothing while other policies are applied than its own', async () => {
+    const id = await bench.newVolume({ archive: 'gold' })
+    const other = assessVolume({ ...deps, appliedPolicyHash: async () => 'another' })
+    await expect(bench.run(other, asked(id))).rejects.toMatchObject({
+      code: 'CK-POLICY-DIFFERS',
+      message: expect.stringContaining('(hash) are not the ones that were applied (another)') as unknown,
+      cure: expect.stringContaining('cinderkeep policy apply') as unknown,
+    })
+    expect(bench.asked('GET', /volumes/)).toBe(0)
+    const same = assessVolume({ ...deps, appliedPolicyHash: async () => 'hash' })
+    expect(await bench.run(same, asked(id))).toMatchObject({ kind: 'archive' })
+  })
+
+  it('tells what the archive must be permitted to use: what has a limit or is paused, and nothing else', async () => {
+    const id = await bench.newVolume({ archive: 'gold' })
+    const [backend] = (bench.sandbox.state.volumes.get(id)?.host ?? '').split('#')
+    const permits = async (change: Partial<Deps>) =>
+      (await bench.run(assessVolume({ ...deps, ...change }), asked(id))).plan?.permits
+    expect(await permits({})).toEqual([])
+    const limits = { targets: new Map([['cinder', 2]]), sources: [{ match: '*@files#*', permits: 3 }] }
+    expect(await permits({ limits })).toEqual([
+      { scope: `backend:${backend}`, limit: 3 },
+      { scope: 'target:cinder', limit: 2 },
+    ])
+    expect(await permits({ pausedScopes: async () => ['all', 'target:cinder', 'target:other'] })).toEqual([
+      { scope: 'all', limit: null },
+      { scope: 'target:cinder', limit: null },
+    ])
+    const policies = deps.policies.map((policy) => ({ ...policy, permits: 4 }))
+    expect(await permits({ policies })).toEqual([{ scope: 'policy:gold', limit: 4 }])
+    const elsewhere = { ...limits, sources: [{ match: '*@ceph#*', permits: 3 }] }
+    expect(await permits({ limits: elsewhere })).toEqual([{ scope: 'target:cinder', limit: 2 }])
+  })
+
+  it('asks Nova for the names of servers where a policy looks at them, and only there', async () => {
+    const id = await bench.newVolume()
+    bench.attach(id)
+    const server = bench.sandbox.state.volumes.get(id)?.attachments[0]?.serverId
+    const names: string[] = []
+    const serverName = async (asked: string) => {
+      names.push(asked)
+      return 'db-1'
+    }
+    expect(await bench.run(assessVolume({ ...deps, serverName }), asked(id))).toMatchObject({ kind: 'none' })
+    expect(names).toEqual([])
+    const [gold] = deps.policies
+    if (gold === undefined) throw new Error('there is one')
+    const policies = [{ ...gold, where: { server: ['db-*'] } }]
+    const verdict = await bench.run(assessVolume({ ...deps, policies, serverName }), asked(id))
+    expect(verdict).toMatchObject({ kind: 'archive', policy: 'gold' })
+    expect(names).toEqual([server])
+    // a volume must not lose its policy because Nova is away
+    const away = assessVolume({ ...deps, policies, serverName: async () => Promise.reject(new Error('away')) })
+    await expect(bench.run(away, asked(id))).rejects.toThrow('away')
+  })
+
+  it('tells the policy of reconcile and of schedules apart from notifications', async () => {
+    const id = await bench.newVolume({ archive: 'gold' })
+    const [gold] = deps.policies
+    if (gold === undefined) throw new Error('there is one')
+    const policies = [{ ...gold, every: '* * * * *', rpoSeconds: 3600 }]
+    const ask = async (events: string[], last: AssessRequest['last'] = null) =>
+      bench.run(assessVolume({ ...deps, policies }), asked(id, { events, last }))
+    expect(await ask([scheduleEvent])).toMatchObject({ kind: 'archive', settleSeconds: 0, rpoSeconds: 3600 })
+    expect(Date.parse((await ask([scheduleEvent])).nextAt ?? '')).toBeGreaterThan(Date.now() - 1000)
+    const fresh = { capturedAt: new Date(Date.now() + 120_000).toISOString(), consistency: 'detached' as const }
+    expect(await ask([reconcileEvent], fresh)).toMatchObject({ kind: 'none' })
+    const old = { ...fresh, capturedAt: '2026-01-01T00:00:00Z' }
+    expect(await ask([reconcileEvent], old)).toMatchObject({ kind: 'archive' })
   })
 
   it('sees the project that a volume was transferred to', async () => {

@@ -7,6 +7,7 @@ import { jsonSchema } from '../../config/json-schema.js'
 import { loadConfig, parseConfig } from '../../config/load.js'
 import { optionsDoc } from '../../config/options-doc.js'
 import { starterFile } from '../../config/starter-file.js'
+import { toPolicies } from '../../policy/options.js'
 
 const id = '3f0c8a52-6a0e-4b6a-9a51-2f3f6f1f0f01'
 const good = `installation: ${id}
@@ -47,7 +48,7 @@ describe('a fault', () => {
 
   it('is an unknown key, with the keys that are known there', () => {
     expect(faultOf('cinder: {kind: cinder-backup}', 'cinder: {kind: cinder-backup, drver: ceph}')).toBe(
-      'cinderkeep.yaml:4  targets.cinder.drver: no such option; options here are kind, driver, container, chain, restoreRetrySeconds; did you mean "driver"?',
+      'cinderkeep.yaml:4  targets.cinder.drver: no such option; options here are kind, driver, container, chain, restoreRetrySeconds, permits; did you mean "driver"?',
     )
   })
 
@@ -79,20 +80,17 @@ describe('a fault', () => {
   })
 
   it('is every option whose capability does not exist yet', () => {
-    const options = [
-      'every: "0 */6 * * *"',
-      'timezone: UTC',
-      'rpo: 8h',
-      'window: night',
+    for (const option of [
       'keep: {last: 3}',
-      'permits: 2',
-    ]
-    for (const option of [...options, 'protect: servers', 'consistency: {prefer: [frozen, crash]}', 'prove: 30d']) {
+      'protect: servers',
+      'consistency: {prefer: [frozen, crash]}',
+      'prove: 30d',
+    ]) {
       expect(faultOf('    copies:', `    ${option}\n    copies:`)).toMatch(
         /^cinderkeep.yaml:7 {2}.*not available yet: /,
       )
     }
-    for (const option of ['keep: {daily: 7}', 'prove: 30d', 'force: {maxSize: 1GiB, window: night}']) {
+    for (const option of ['keep: {daily: 7}', 'prove: 30d']) {
       expect(faultOf('target: cinder', `target: cinder, ${option}`)).toMatch(/:8 {2}.*not available yet: /)
     }
     for (const kind of ['ceph', 'vault', 'tape']) {
@@ -100,6 +98,39 @@ describe('a fault', () => {
         /:3 {2}targets.vault.kind: .*not available yet: /,
       )
     }
+  })
+
+  it('is a schedule that cron and Temporal would read differently, or that is none', () => {
+    const every = (value: string) => faultOf('    copies:', `    every: ${value}\n    copies:`)
+    expect(every('"0 0 1 * MON"')).toMatch(/policies.databases.every: "0 0 1 \* MON" has both a day of the month and/)
+    expect(every('"@daily"')).toMatch(/every: "@daily", write it as five fields/)
+    expect(every('"0 0 0 * * *"')).toMatch(/every: .*seconds and years cannot be given/)
+    expect(every('"61 * * * *"')).toMatch(/every: "61 \* \* \* \*", the minute "61" is not of 0–59/)
+    expect(every('6h')).toMatch(/every: "6h", expected five fields/)
+    expect(every('6')).toMatch(/every: 6, expected five fields of cron in quotes/)
+  })
+
+  it('is a time zone or a window that is none', () => {
+    const option = (text: string) => faultOf('    copies:', `    ${text}\n    copies:`)
+    expect(option('timezone: europe/zurich')).toMatch(
+      /timezone: "europe\/zurich" is no time zone .*; did you mean "Europe\/Zurich"\?$/,
+    )
+    expect(option('timezone: Zurich')).toMatch(/did you mean "Europe\/Zurich"\?$/)
+    expect(option('timezone: "+01:00"')).toMatch(/is no time zone .*expected an IANA name/)
+    expect(option('timezone: Mars/Olympus')).toMatch(/is no time zone/)
+    expect(option('window: night')).toMatch(/window: "night", expected a time of day such as 22:00-06:00/)
+    expect(option('window: "10:00-10:00"')).toMatch(/from and to differ/)
+    expect(faultOf('target: cinder', 'target: cinder, force: {maxSize: 1GiB, window: night}')).toMatch(
+      /:8 {2}.*force.window: "night", expected a time of day/,
+    )
+  })
+
+  it('is a limit below one, and a reconcile that would never rest', () => {
+    expect(faultOf('    copies:', '    permits: 0\n    copies:')).toMatch(/permits: 0, expected at least 1/)
+    expect(faultOf('cinder: {kind: cinder-backup}', 'cinder: {kind: cinder-backup, permits: 1.5}')).toMatch(
+      /targets.cinder.permits: 1.5, expected a whole number/,
+    )
+    expect(faultOf('targets:', 'reconcile: 30s\ntargets:')).toMatch(/reconcile: "30s", expected at least 1m/)
   })
 
   it('is a force copy where it could do harm', () => {
@@ -157,6 +188,28 @@ describe('a good file', () => {
     const policy = 'a: {settle: 1h30m, where: {size: {atLeast: 512MiB, atMost: 2TiB}}, copies: [{target: cinder}]}'
     const { policies } = parseConfig('x', good.replace('  databases:', `  ${policy}\n  databases:`))
     expect(policies['a']).toMatchObject({ settle: 5400, where: { size: { atLeast: 0.5, atMost: 2048 } } })
+  })
+
+  it('reads schedules, windows and limits', () => {
+    const options = 'every: "0  */6 * * *", timezone: US/Eastern, window: 22:00-06:00, permits: 2, rpo: 8h'
+    const force = 'force: {maxSize: 1GiB, window: "01:00-02:00"}'
+    const where = 'where: {server: "db-*"}'
+    const policy = `a: {${options}, ${where}, copies: [{target: cinder, ${force}}]}`
+    const parsed = parseConfig('x', good.replace('  databases:', `  ${policy}\n  databases:`))
+    expect(toPolicies(parsed.policies)[0]).toMatchObject({
+      ...{
+        every: '0 */6 * * *',
+        timezone: 'US/Eastern',
+        window: { from: 1320, to: 360 },
+        permits: 2,
+        rpoSeconds: 28_800,
+      },
+      ...{ where: { server: ['db-*'] }, copies: [{ target: 'cinder', force: { window: { from: 60, to: 120 } } }] },
+    })
+    expect(toPolicies(parsed.policies)[1]).toMatchObject({
+      ...{ every: null, timezone: 'UTC', window: null, permits: null, rpoSeconds: null },
+    })
+    expect(parsed.reconcile).toBe(900)
   })
 
   it('is what config init writes', () => {

@@ -74,6 +74,72 @@ describe('assess', () => {
     expect(kinds).toEqual(['archive', 'wait', 'wait', 'wait', 'wait', 'wait', 'none'])
   })
 
+  describe('besides notifications', () => {
+    const six = policy('six', {
+      every: '0 */6 * * *',
+      timezone: 'Europe/Zurich',
+      on: ['volume.detach.end'],
+      rpoSeconds: 60,
+    })
+    const scheduled = { policies: [six], events: [], scheduled: true }
+    const reconciled = { policies: [six], events: [], reconciled: true }
+
+    it('archives when the schedule of the policy asks, at once', () => {
+      const decision = decide(scheduled)
+      expect(decision).toMatchObject({
+        kind: 'archive',
+        settleSeconds: 0,
+        rpoSeconds: 60,
+        nextAt: '2026-11-25T17:00:00.000Z',
+      })
+      expect(decision.reasons.at(-1)).toBe(
+        'The schedule of policy six asked for it (every "0 */6 * * *", Europe/Zurich).',
+      )
+    })
+
+    it('settles when a notification is among what asks', () => {
+      expect(decide({ ...scheduled, events: ['volume.update.end'] })).toMatchObject({
+        kind: 'archive',
+        settleSeconds: 30,
+      })
+    })
+
+    it('does nothing for a schedule when the policy that protects the volume has none', () => {
+      const decision = decide({ ...scheduled, policies: [two] })
+      expect(decision).toMatchObject({ kind: 'none', nextAt: null, rpoSeconds: null })
+      expect(decision.reasons.at(-1)).toBe('Policy two has no `every`.')
+    })
+
+    it('archives for reconcile only what was missed', () => {
+      expect(decide(reconciled)).toMatchObject({ kind: 'archive' })
+      expect(decide(reconciled).reasons.at(-1)).toMatch(/^It has no point, although it was due at 2026-11-25T11:00:00Z/)
+      const last = { capturedAt: '2026-11-25T11:00:01Z', consistency: 'crash' as const }
+      expect(decide({ ...reconciled, last })).toMatchObject({ kind: 'none' })
+      expect(decide({ ...reconciled, last }).reasons.at(-1)).toBe('Nothing was missed.')
+      expect(decide({ ...reconciled, last, events: ['volume.detach.end'] }).kind).toBe('archive')
+    })
+  })
+
+  describe('a window', () => {
+    const night = policy('night', { window: { from: 22 * 60, to: 6 * 60 }, timezone: 'Europe/Zurich' })
+    const window = (change: Partial<AssessInput> = {}) => decide({ policies: [night], ...change })
+
+    it('that is closed is waited for until it opens', () => {
+      expect(window()).toMatchObject({ kind: 'wait', waitUntil: '2026-11-25T21:00:00.000Z' })
+      expect(window().reasons.at(-1)).toBe(
+        'The window of policy night (22:00-06:00 Europe/Zurich) is closed until 2026-11-25T21:00:00Z.',
+      )
+      expect(window({ volume: volumeFacts({ status: 'backing-up' }) }).waitUntil).toBe('2026-11-25T21:00:00.000Z')
+    })
+
+    it('is not waited for when it is open, when a person asks, and when there is nothing to do', () => {
+      expect(window({ now: Date.parse('2026-11-25T21:00:00Z') })).toMatchObject({ kind: 'archive', waitUntil: null })
+      expect(window({ manual: true })).toMatchObject({ kind: 'archive', waitUntil: null })
+      expect(window({ events: ['volume.update.end'] })).toMatchObject({ kind: 'none', waitUntil: null })
+      expect(window({ volume: volumeFacts({ status: 'deleting' }) })).toMatchObject({ kind: 'none', waitUntil: null })
+    })
+  })
+
   describe('a copy with force', () => {
     const forced = policy('forced', {
       on: ['volume.update.end', 'volume.detach.end'],
@@ -85,6 +151,21 @@ describe('assess', () => {
       const events = ['volume.update.end']
       expect(force({ events })).toBe(true)
       expect(force({ events, volume: volumeFacts({ sizeGib: 11 }) })).toBe(false)
+    })
+
+    it('is a full one outside its window, also when a person asks, and says so', () => {
+      const copies = [{ target: 'cinder', force: { maxSizeGib: 10, window: { from: 60, to: 120 } } }]
+      const policies = [{ ...forced, copies }]
+      const events = ['volume.update.end']
+      expect(decide({ policies, events, now: Date.parse('2026-11-25T01:30:00Z') }).copies).toEqual([
+        { target: 'cinder', force: true },
+      ])
+      const outside = decide({ policies, events, now: Date.parse('2026-11-25T02:00:00Z') })
+      expect(outside.copies).toEqual([{ target: 'cinder', force: false }])
+      expect(outside.reasons.at(-1)).toBe(
+        'The copy on cinder is a full one: it is outside force.window (01:00-02:00 UTC).',
+      )
+      expect(force({ policies, manual: true })).toBe(false)
     })
 
     it('is a full one when the burst holds a detach, and forced again when a person asks', () => {

@@ -164,3 +164,34 @@ describe('fits', () => {
     )
   })
 })
+
+describe('a policy for servers', () => {
+  const because = (servers: VolumeFacts['servers'], where: Where) => match(volumeFacts({ servers }), where)
+
+  it('takes what one of them has attached: by the id, or by a pattern for the name', () => {
+    const servers = [
+      { id: 's-1', name: 'web-1' },
+      { id: 's-2', name: 'db-2' },
+    ]
+    expect(because(servers, { server: ['db-*'] })).toEqual({
+      matches: true,
+      because: 'server "db-2" (db-*) has it attached',
+    })
+    expect(because(servers, { server: ['s-1'] }).matches).toBe(true)
+    expect(because(servers, { server: ['s-?'] })).toEqual({
+      matches: false,
+      because: 'it is attached to "web-1", "db-2", not to "s-?"',
+    })
+    expect(because([{ id: 's-1', name: null }], { server: ['web-*'] }).because).toBe(
+      'it is attached to s-1 (whose name is not known), not to "web-*"',
+    )
+  })
+
+  it('takes no detached volume, not even with *', () => {
+    expect(because([], { server: ['*'] })).toEqual({
+      matches: false,
+      because: 'no server has it attached, and "*" is asked for',
+    })
+    expect(because([], { exclude: { server: ['*'] } }).matches).toBe(true)
+  })
+})
