@@ -9,6 +9,8 @@ import { stringify } from 'yaml'
 import { consumersOf, removeQueues } from '../../demo/broker.js'
 import { createRoles, type RoleName, type Roles } from '../../demo/roles.js'
 import { tenantOf, type Tenant } from '../../demo/tenant.js'
+import { runCommand, type Outcome } from '../../setup/command.js'
+import { projectRoot } from '../../setup/project.js'
 import { silentLog } from '../../log/log.js'
 import { loadCloud } from '../../openstack/clouds-yaml.js'
 import type { Volume } from '../../openstack/cinder.js'
@@ -21,6 +23,7 @@ import { pointsQuery, statusQuery, volumeWorkflowId } from '../../workflows/mess
 import { testAmqpUrl } from '../helpers/rabbit.js'
 
 const mib = 2 ** 20
+const mainFile = join(projectRoot, 'dist', 'cli', 'main.js')
 
 export interface Stage {
   sandbox: Sandbox
@@ -28,6 +31,11 @@ export interface Stage {
   roles: Roles
   /** The cloud's admin. */
   admin: CloudSession
+  /** `cinderkeep ARGUMENTS…` as a person would type it. */
+  command(...args: string[]): Promise<Outcome>
+  amqpUrl: string
+  /** Cinderkeep's own, on that broker. */
+  queue: string
   /** A tenant of one of the sandbox's projects. */
   tenant(project: string): Promise<Tenant>
   logFile: string
@@ -88,11 +96,15 @@ export async function openStage(options: StageOptions): Promise<Stage> {
     undo.push(async () => {
       admin.close()
     })
-    const roles = await startRoles(dir, { name, address, amqpUrl, sandbox, volumes }, options)
+    const config = await configure(dir, { name, address, amqpUrl, sandbox, volumes }, options)
+    const roles = createRoles({ configFile: config.file, logFile: logFileIn(dir), env: config.env })
+    for (const role of options.roles ?? ['listener', 'control', 'mover']) roles.start(role)
     undo.push(() => roles.stop())
     await until('the listener', async () => (await consumersOf(amqpUrl, name)) > 0)
     return {
-      ...{ sandbox, roles, admin, close, logFile: logFileIn(dir) },
+      ...{ sandbox, roles, admin, close, amqpUrl, queue: name, logFile: logFileIn(dir) },
+      command: (...args) =>
+        runCommand(process.execPath, [mainFile, ...args, '--config', config.file], { env: config.env }),
       client: new Client({ connection, namespace: name }),
       tenant: (project) => tenantOf(sandbox, project),
     }
@@ -104,11 +116,11 @@ export async function openStage(options: StageOptions): Promise<Stage> {
 
 const logFileIn = (dir: string): string => join(dir, 'cinderkeep.log')
 
-async function startRoles(
+async function configure(
   dir: string,
   place: { name: string; address: string; amqpUrl: string; sandbox: Sandbox; volumes: string },
   options: StageOptions,
-): Promise<Roles> {
+): Promise<{ file: string; env: NodeJS.ProcessEnv }> {
   const { env } = place.sandbox
   const clouds = {
     sandbox: {
@@ -137,13 +149,14 @@ async function startRoles(
       policies,
       pace: { heartbeat: '5s', firstRetry: '1s' },
       drain: '10s',
+      // a test asks for it itself
+      reconcile: '24h',
       log: 'debug',
     }),
   )
   const kept = Object.entries(process.env).filter(([key]) => !/^(OS_|TEMPORAL_|CINDERKEEP_)/.test(key))
-  const roles = createRoles({
-    configFile,
-    logFile: logFileIn(dir),
+  return {
+    file: configFile,
     env: {
       ...Object.fromEntries(kept),
       OS_CLIENT_CONFIG_FILE: join(dir, 'clouds.yaml'),
@@ -151,9 +164,7 @@ async function startRoles(
       TEMPORAL_ADDRESS: place.address,
       TEMPORAL_NAMESPACE: place.name,
     },
-  })
-  for (const role of options.roles ?? ['listener', 'control', 'mover']) roles.start(role)
-  return roles
+  }
 }
 
 /** Looks again and again; the error says what did not come true. */

@@ -8,6 +8,7 @@ import { consumersOf, removeQueues } from '../../demo/broker.js'
 import { createRoles, type Roles } from '../../demo/roles.js'
 import { isCloudError } from '../../openstack/errors.js'
 import { projectRoot } from '../../setup/project.js'
+import { createNamespace, prepareNamespace, removeNamespace } from '../../setup/temporal-namespace.js'
 import type { RecoveryPoint } from '../../workflows/messages.js'
 import { archiveWorkflowPrefix, pointsQuery, volumeWorkflowId, workflowTypes } from '../../workflows/messages.js'
 import type { Lab } from './lab.js'
@@ -49,7 +50,12 @@ export async function startCinderkeep(
   const queue = `ck-acceptance-${randomBytes(4).toString('hex')}`
   const configFile = join(dir, 'cinderkeep.yaml')
   await writeFile(configFile, configuration(lab, { installation, queue, policies: given.policies }))
-  const temporal = await connectTemporal()
+  const address = process.env['TEMPORAL_ADDRESS']
+  if (address === undefined) throw new Error('TEMPORAL_ADDRESS is not set: run this test with `npm run test:lab`')
+  // policies are applied to a namespace: each configuration needs its own
+  await createNamespace(address, queue)
+  await prepareNamespace(address, queue)
+  const temporal = await connectTemporal(queue)
   const env: NodeJS.ProcessEnv = {
     ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(OS_|CINDERKEEP_|NO_COLOR)/.test(name))),
     ...lab.os,
@@ -93,6 +99,7 @@ export async function startCinderkeep(
       } finally {
         await removeQueues(lab.amqpUrl, queue)
         await temporal.close()
+        await removeNamespace(address, queue)
         await removeWhatItMade(lab, installation)
         if (process.env['CK_KEEP_LOGS'] === undefined) await rm(dir, { recursive: true })
       }

@@ -14,10 +14,11 @@ export interface TestTemporal {
 /**
  * Connects to the test run's Temporal server. Its namespace is shared by all tests of the run: use unique workflow ids
  * and task queues. Close it after the last worker has ended.
+ * @param own another namespace than that
  */
-export async function connectTemporal(): Promise<TestTemporal> {
+export async function connectTemporal(own?: string): Promise<TestTemporal> {
   const address = process.env['TEMPORAL_ADDRESS']
-  const namespace = process.env['TEMPORAL_NAMESPACE']
+  const namespace = own ?? process.env['TEMPORAL_NAMESPACE']
   if (address === undefined || namespace === undefined) {
     throw new Error('TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE are not set: run this test with `npm test -- <path>`')
   }
