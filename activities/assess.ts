@@ -86,5 +86,12 @@ async function plan(
     targets: targets.map(({ target }) => target),
     policy: deps.policies.find(({ name }) => name === decision.policy) ?? null,
   })
-  return { archiveId, consistency: decision.consistency, targets, pace: deps.pace, permits }
+  return {
+    archiveId,
+    consistency: decision.consistency,
+    targets,
+    pace: deps.pace,
+    permits,
+    ...(volume.host !== null && { backend: volume.host }),
+  }
 }

@@ -1,5 +1,6 @@
 import { matchPattern } from '../source/match-pattern.js'
 import type { PermitWanted } from '../workflows/messages.js'
+import { backendScope, everything, policyScope, targetScope } from '../workflows/messages.js'
 
 /** How many archives may use something at once, as configured; what is not named is not limited. */
 export interface PermitLimits {
@@ -8,12 +9,6 @@ export interface PermitLimits {
   /** The first whose `match` fits a volume's host counts, for each `host@backend` by itself; null: no limit. */
   sources: { match: string; permits: number | null }[]
 }
-
-export const allScope = 'all'
-export const targetScope = (target: string): string => `target:${target}`
-export const policyScope = (policy: string): string => `policy:${policy}`
-/** @param host Cinder's `host@backend#pool`: the pool does not count */
-export const backendScope = (host: string): string => `backend:${host.split('#')[0] ?? ''}`
 
 /** What an archive must be permitted to use before it captures: whatever has a limit or is paused. */
 export function permitsOf(
@@ -24,7 +19,7 @@ export function permitsOf(
   const { host, targets, policy } = archive
   const source = host === null ? undefined : limits.sources.find(({ match }) => matchPattern(match, host))
   const wanted: PermitWanted[] = [
-    { scope: allScope, limit: null },
+    { scope: everything, limit: null },
     ...(host === null ? [] : [{ scope: backendScope(host), limit: source?.permits ?? null }]),
     ...targets.map((target) => ({ scope: targetScope(target), limit: limits.targets.get(target) ?? null })),
     ...(policy === null ? [] : [{ scope: policyScope(policy.name), limit: policy.permits }]),

@@ -20,6 +20,8 @@ const byCode: Record<string, ExitCode> = {
   'CK-VOLUME-GONE': exitCodes.unknown,
   'CK-POINT-UNKNOWN': exitCodes.unknown,
   'CK-TARGET-UNKNOWN': exitCodes.unknown,
+  'CK-BACKEND-UNKNOWN': exitCodes.unknown,
+  'CK-ARCHIVE-UNKNOWN': exitCodes.unknown,
   'CK-CONFIG-EXISTS': exitCodes.refused,
   'CK-COPY-HAS-DEPENDENTS': exitCodes.refused,
   'CK-COPY-REMOVAL-UNSAFE': exitCodes.refused,

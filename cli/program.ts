@@ -127,6 +127,36 @@ export function createProgram(cli: Cli, ended: (code: ExitCode) => void): Comman
     'A schedule does the same every few minutes (`reconcile` of the file). Exit code 3: some workflow could not be told.',
   )
 
+  const pause = program
+    .command('pause')
+    .option('--target <target>', 'only archives to this target; may be given again', collect, [])
+    .option('--backend <backend>', "only volumes of this one, Cinder's HOST@BACKEND; may be given again", collect, [])
+    .option('--reason <reason>', 'for those who wonder')
+    .description('begin no archives; those that run stop at a safe point')
+    .action(async (_options: unknown, command: Command) => {
+      ended(await (await import('./pause.js')).pause(cli, command))
+    })
+  example(pause, "cinderkeep pause --target cinder --reason 'new disks'")
+
+  const resume = program
+    .command('resume')
+    .option('--target <target>', 'what was paused with it; may be given again', collect, [])
+    .option('--backend <backend>', 'what was paused with it; may be given again', collect, [])
+    .description('let go on what was paused with the same options')
+    .action(async (_options: unknown, command: Command) => {
+      ended(await (await import('./resume.js')).resume(cli, command))
+    })
+  example(resume, 'cinderkeep resume --target cinder')
+
+  const cancel = program
+    .command('cancel')
+    .argument('<archive...>', "workflow ids of archives, or volumes: all of a volume's that run")
+    .description('stop archives; returns when they have removed what they had made')
+    .action(async (archives: string[], _options: unknown, command: Command) => {
+      ended(await (await import('./cancel.js')).cancel(cli, command, archives))
+    })
+  example(cancel, 'cinderkeep cancel db-data')
+
   const points = program
     .command('points')
     .argument('<volume>', 'id or name')

@@ -185,7 +185,7 @@ export interface ArchivePlan {
   pace: Pace
   /** What it must be permitted to use before it captures; empty: nobody is asked. */
   permits: PermitWanted[]
-  /** Cinder's `host@backend` of the volume, for a brake on it; missing: not known. */
+  /** Where Cinder has the volume, `host@backend#pool`, for a brake on its backend; missing: nowhere yet. */
   backend?: string
 }
 
@@ -198,8 +198,8 @@ export interface PermitWanted {
 
 export const everything = 'all'
 export const targetScope = (target: string): string => `target:${target}`
-/** `backend` is Cinder's `host@backend`, without the pool. */
-export const backendScope = (backend: string): string => `backend:${backend}`
+/** @param host Cinder's `host@backend`, or `host@backend#pool`: the pool does not count */
+export const backendScope = (host: string): string => `backend:${host.split('#')[0] ?? ''}`
 export const policyScope = (policy: string): string => `policy:${policy}`
 
 // --- archive-volume ---------------------------------------------------------------------------------------------

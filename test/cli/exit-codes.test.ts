@@ -54,6 +54,9 @@ describe('the command line', () => {
       'config init',
       'policy plan',
       'archive',
+      'pause',
+      'resume',
+      'cancel',
       'points',
       'show',
     ]
