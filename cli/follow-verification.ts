@@ -24,16 +24,16 @@ const pollMs = 1000
 export async function followVerification(
   cli: Cli,
   client: Client,
-  asked: { verification: string; volume: string; point: string },
+  asked: { verification: string; volume: string },
 ): Promise<Verified> {
-  const { verification, volume, point } = asked
+  const { verification, volume } = asked
   const meterOf = meters()
   const tell = progressTeller(cli)
   for (;;) {
     const description = await describeWorkflow(client, verification)
     if (description !== null && description.status.name !== 'RUNNING') break
     const what = description === null ? 'waiting for the volume’s workflow' : progressOf(description, meterOf)
-    tell(`${volume}@${point}: ${what}`)
+    tell(`${volume}: ${what}`)
     await pause(pollMs, cli.signal, `The verification goes on: ${verification}`)
   }
   return { verification, copies: (await outcomeOf(client, verification)).copies }

@@ -77,7 +77,7 @@ function isOverdue({ state, ageSeconds, rpoSeconds }: Pick<ProtectedVolume, 'sta
 
 function remarkOf(entity: Entity | undefined, selected: string | null): string | null {
   if (entity === undefined) {
-    return 'no notification came for it yet: `cinderkeep reconcile` looks for such volumes, `cinderkeep archive` begins now'
+    return 'has no workflow yet: see `cinderkeep reconcile`'
   }
   if (entity.protection === 'source-gone' || entity.protection === 'rebuilding') return null
   if (selected === entity.policy) return null

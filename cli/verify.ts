@@ -37,7 +37,7 @@ export async function verify(cli: Cli, command: Command, written: string): Promi
   const targets = wanted.length === 0 ? null : copiesOn(point, wanted)
   const verified = await withTemporal(cli, config, async (client) => {
     const verification = await ask(client, point, targets)
-    return await followVerification(cli, client, { verification, volume, point: point.point })
+    return await followVerification(cli, client, { verification, volume })
   })
   const text = options.json === true ? json(toJson(point, verified)) : toText(point, verified)
   cli.output.result(text)

@@ -1,7 +1,7 @@
 /** How a volume stands, from what its workflow remembers and the time. Pure. */
-import type { Protection, RecoveryPoint } from './messages.js'
+import type { Protection } from './messages.js'
 import type { VolumeState } from './volume-memory.js'
-import { lastVerified } from './volume-points.js'
+import { isBad, lastVerified } from './volume-points.js'
 
 /**
  * From when on its last verified point is older than its policy allows, milliseconds since the epoch; null: never. A
@@ -23,14 +23,16 @@ export function protectionOf(state: VolumeState, now: number): Protection | null
 }
 
 /** What was only put off, for want of quota or space, has not failed. */
-function isFailing({ wants, archives, burst, points }: VolumeState): boolean {
+function isFailing(state: VolumeState): boolean {
+  const { wants, archives, burst } = state
   const failed = [...Object.values(wants), ...archives].some(({ failures }) => failures > 0)
-  return failed || (burst?.failures ?? 0) > 0 || hasBadNews(points)
+  return failed || (burst?.failures ?? 0) > 0 || hasBadCopy(state)
 }
 
-/** A copy of the last verified point, or of a newer one, that is not as it was written. */
-function hasBadNews(points: RecoveryPoint[]): boolean {
+/** A copy of the last verified point, or of a newer one; or any that was found bad since that point was captured. */
+function hasBadCopy({ points, foundBad }: VolumeState): boolean {
   const last = lastVerified(points)
   const newest = last === null ? points.slice(0, 1) : points.slice(0, points.indexOf(last) + 1)
-  return newest.some(({ copies }) => copies.some(({ state }) => state === 'damaged' || state === 'suspect'))
+  if (newest.some(({ copies }) => copies.some(isBad))) return true
+  return foundBad !== null && (last === null || Date.parse(last.capturedAt) <= Date.parse(foundBad.at))
 }

@@ -59,7 +59,8 @@ function detailsOf(volumeId: string, state: VolumeState, now: number): string {
     `- policy: ${state.policy ?? 'none'}`,
     `- last verified point: ${last === null ? 'none' : `**${last.point}**, ${last.consistency}`}`,
     ...rpoLines(state, now),
-    ...(state.nextAt === null ? [] : [`- next scheduled archive: ${state.nextAt}`]),
+    ...foundLines(state),
+    ...(state.nextAt === null ? [] : [`- next scheduled archive: ${timeOf(Date.parse(state.nextAt))}`]),
     ...rebuildLines(state),
     ...state.archives.map(
       ({ archive, targets, attempt }) =>
@@ -78,6 +79,12 @@ function rpoLines(state: VolumeState, now: number): string[] {
   const at = overdueAt(state)
   if (at === null) return []
   return [at <= now ? `- **overdue** since ${timeOf(at)}` : `- overdue from ${timeOf(at)} on, without a newer point`]
+}
+
+function foundLines({ foundBad }: VolumeState): string[] {
+  if (foundBad === null) return []
+  const { point, target, at } = foundBad
+  return [`- **the copy of ${point} on ${target} was found bad** when it was read back at ${timeOf(Date.parse(at))}`]
 }
 
 function burstLine({ dueAt: at, waitsForWindow }: Burst): string {

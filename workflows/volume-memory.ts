@@ -68,6 +68,8 @@ export interface VolumeState {
   refused: { slot: string; reasons: string[] }[]
   /** Points that a person wants read back and that were not yet begun with. */
   verifications: VerifyNow[]
+  /** A copy that was read back long after its archive and is not as it was written. */
+  foundBad: { point: string; target: string; at: string } | null
   /** Targets that have not yet said which copies they hold; null: none was asked, not even for their names. */
   rebuilding: string[] | null
   sourceGone: boolean

@@ -86,14 +86,25 @@ export function lastGood(points: RecoveryPoint[], targets: string[] | null): Ass
   return oldest
 }
 
+/** Damaged, or perhaps: it does not count, and somebody should look. */
+export function isBad({ state }: Pick<Copy, 'state'>): boolean {
+  return state === 'damaged' || state === 'suspect'
+}
+
 /** Whether none of these targets holds anything of the volume yet: a first copy is a large one. */
 export function isFirstCopy(points: RecoveryPoint[], targets: string[]): boolean {
   return !points.some(({ copies }) => copies.some(({ target }) => targets.includes(target)))
 }
 
-/** A newer word about a copy. One of a point that left the state is known by its target alone. */
-export function changeCopy(state: VolumeState, copy: Copy): void {
-  const known = state.points.some(({ point, archiveId }) => point === copy.point && archiveId === copy.archiveId)
+/**
+ * A newer word about a copy that was read back again. One of a point that left the state is known by its target alone, but
+ * that it is bad is remembered until a later point is verified, or this copy after all.
+ */
+export function changeCopy(state: VolumeState, copy: Copy, now: number): void {
+  const { point, target } = copy
+  if (isBad(copy)) state.foundBad = { point, target, at: new Date(now).toISOString() }
+  else if (state.foundBad?.point === point && state.foundBad.target === target) state.foundBad = null
+  const known = state.points.some((one) => one.point === point && one.archiveId === copy.archiveId)
   if (!known && state.trimmed) return
   putCopy(state, copy)
   trimPoints(state)

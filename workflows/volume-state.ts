@@ -3,7 +3,7 @@ import type { ArchiveOutcome, Hint, TargetOutcome, VerifyNow, VolumeStatus } fro
 import type { Burst, RunningArchive, VolumeState, Want } from './volume-memory.js'
 import { eventSlot, isDeferral, manualSlotPrefix, reconcileEvent, scheduleEvent } from './messages.js'
 import { protectionOf, overdueAt } from './protection.js'
-import { lastGood, lastVerified, putCopy, trimPoints } from './volume-points.js'
+import { isBad, lastGood, lastVerified, putCopy, trimPoints } from './volume-points.js'
 
 /** Message ids that are remembered; notifications are doubled within minutes, not after hundreds of others. */
 const seenLimit = 256
@@ -28,6 +28,7 @@ export function freshState(): VolumeState {
     asked: [],
     refused: [],
     verifications: [],
+    foundBad: null,
     rebuilding: null,
     sourceGone: false,
     rpoSeconds: null,
@@ -261,8 +262,7 @@ function forgetTries(state: VolumeState): void {
  */
 function isPointless(outcome: TargetOutcome | undefined, failures: number): boolean {
   if (outcome?.copy === null || outcome === undefined) return false
-  const isBad = outcome.copy.state === 'damaged' || outcome.copy.state === 'suspect'
-  return !isBad || failures > damagedTries
+  return !isBad(outcome.copy) || failures > damagedTries
 }
 
 export function statusOf(volumeId: string, state: VolumeState, now: number): VolumeStatus {

@@ -83,7 +83,7 @@ export async function watchVolume(carried?: VolumeState): Promise<void> {
     freeLane(state, archive, target)
   })
   setHandler(copyChangedSignal, (copy) => {
-    changeCopy(state, copy)
+    changeCopy(state, copy, Date.now())
     hasNews = true
   })
   setHandler(pointsQuery, () => state.points)

@@ -57,8 +57,10 @@ describe('the command line', () => {
       'pause',
       'resume',
       'cancel',
+      'volumes',
       'points',
       'show',
+      'verify',
     ]
     for (const command of commands) {
       const { code, stdout, stderr } = await runCli([...command.split(' ').filter(Boolean), '--help'], { cwd })
@@ -72,6 +74,8 @@ describe('the command line', () => {
       ['polcy'],
       ['archive'],
       ['show', 'db'],
+      ['verify', 'db'],
+      ['volumes', '--policy', 'glod'],
       ['run', '--role', 'listner'],
       ['policy', 'plan', 'glod'],
     ]) {
@@ -202,6 +206,8 @@ describe('archive', () => {
     expect(code(['verified', 'failed'], true)).toBe(3)
     expect(code(['verified', 'refused'], true)).toBe(3)
     expect(code(['failed', 'refused'], true)).toBe(1)
+    expect(code(['deferred'], true)).toBe(3)
+    expect(code(['deferred', 'failed'], true)).toBe(3)
   })
 
   it('without --wait ends with 0 unless the volume was refused', () => {

@@ -309,23 +309,36 @@ describe('points to be read back', () => {
     expect(isFinished({ ...known(), policy: null, verifications: [asked] })).toBe(false)
   })
 
-  it('make the volume failing when they turn out damaged and no newer one is verified', () => {
+  it('make the volume failing when they turn out damaged, until a later point is verified', () => {
     const state = known()
-    putCopy(state, copy('a', 1))
-    putCopy(state, copy('a', 2))
-    changeCopy(state, copy('a', 1, 'damaged'))
-    expect(protectionOf(state, 0)).toBe('protected')
-    changeCopy(state, copy('a', 2, 'damaged'))
+    for (const i of [1, 2]) putCopy(state, copy('a', i))
+    const found = Date.UTC(2026, 0, 1, 2, 30)
+    changeCopy(state, copy('a', 1, 'damaged'), found)
+    expect(protectionOf(state, found)).toBe('failing')
+    putCopy(state, copy('a', 3))
+    expect(protectionOf(state, found)).toBe('protected')
+    changeCopy(state, copy('a', 3, 'damaged'), found)
+    changeCopy(state, copy('a', 1, 'damaged'), found)
+    expect(protectionOf(state, found)).toBe('failing')
+  })
+
+  it('and are as good as before when the same copy reads back after all', () => {
+    const state = known()
+    for (const i of [1, 2]) putCopy(state, copy('a', i))
+    changeCopy(state, copy('a', 1, 'suspect'), Date.UTC(2026, 0, 2))
+    changeCopy(state, copy('a', 2), Date.UTC(2026, 0, 2))
     expect(protectionOf(state, 0)).toBe('failing')
+    changeCopy(state, copy('a', 1), Date.UTC(2026, 0, 2))
+    expect(protectionOf(state, 0)).toBe('protected')
   })
 
   it('do not come back into the state when they had left it', () => {
     const state = { ...known(), trimmed: true }
     putCopy(state, copy('a', 2))
-    changeCopy(state, copy('a', 1))
+    changeCopy(state, copy('a', 1), 0)
     expect(state.points).toHaveLength(1)
     state.trimmed = false
-    changeCopy(state, copy('a', 1))
+    changeCopy(state, copy('a', 1), 0)
     expect(state.points).toHaveLength(2)
   })
 })
@@ -356,7 +369,7 @@ describe('state of an older version', () => {
     holdLanes(state, archive(['a']))
     wantLater(state, ['b'], { slot: 's', events: [], reason: 'r', at: 10 })
     addHints(state, [{ messageId: 'm', event: 'volume.create.end' }], 0)
-    const missing = ['verifications', 'rpoSeconds', 'nextAt', 'protectedSince', 'lastNominal']
+    const missing = ['verifications', 'foundBad', 'rpoSeconds', 'nextAt', 'protectedSince', 'lastNominal']
     const text = JSON.stringify(state, (key, value: unknown) =>
       [...missing, 'deferrals', 'waitsForWindow'].includes(key) ? undefined : value,
     )
