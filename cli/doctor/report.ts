@@ -32,7 +32,7 @@ export function textOf({ findings, counts }: DoctorDocument): string {
   const width = Math.max(...findings.map(({ check }) => check.length))
   const lines = order.flatMap((level) => {
     const these = findings.filter((one) => one.level === level)
-    const written = these.flatMap((one) => [line(one, width), ...cure(one)])
+    const written = level === 'skipped' ? skippedLines(these) : these.flatMap((one) => [line(one, width), ...cure(one)])
     return written.length > 0 && level !== 'ok' ? ['', ...written] : written
   })
   return [...lines, '', summary(counts)].join('\n')
@@ -41,6 +41,15 @@ export function textOf({ findings, counts }: DoctorDocument): string {
 function line({ level, check, code, what }: Told, width: number): string {
   const told = code === null ? what : `${code}  ${what}`
   return `${level.padEnd('warning'.length)}  ${check.padEnd(width)}  ${told.replaceAll('\n', ' ')}`
+}
+
+/** One server that is away skips many checks. */
+function skippedLines(findings: Told[]): string[] {
+  const reasons = [...new Set(findings.map(({ what }) => what))]
+  return reasons.map((reason) => {
+    const checks = new Set(findings.filter(({ what }) => what === reason).map(({ check }) => check))
+    return `skipped  ${[...checks].join(', ')}: ${reason}`
+  })
 }
 
 function cure({ cure }: Told): string[] {

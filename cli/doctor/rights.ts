@@ -7,9 +7,10 @@ import { fault, findingOf, ok, warning, type Check, type Finding } from './check
 const needs = [
   {
     path: '/os-services',
-    rule: 'volume_extension:services:index',
+    // being allowed this alone would not help
+    rule: null,
     what: 'see Cinder’s services',
-    why: 'and who may not see them does not see the volumes of other projects either: Cinder just leaves those out',
+    why: 'so Cinder takes it for no admin, and leaves the volumes of other projects out of every list without a word',
     level: 'fault',
   },
   { path: '/snapshots?limit=1', rule: 'volume:get_all_snapshots', what: 'list snapshots', why: '', level: 'fault' },
@@ -81,7 +82,8 @@ async function missing(session: CloudSession, need: (typeof needs)[number]): Pro
   } catch (error) {
     if (!isCloudError(error, 'CK-CLOUD-FORBIDDEN')) return [findingOf(error, need.level)]
     const why = need.why === '' ? '' : `, ${need.why}`
-    const cure = `Give it the role admin in its project, or allow ${need.rule} in Cinder's policy.yaml.`
+    const other = need.rule === null ? '' : `, or allow ${need.rule} in Cinder's policy.yaml`
+    const cure = `Give it the role admin in its project${other}.`
     const tell = need.level === 'fault' ? fault : warning
     return [tell('CK-CLOUD-FORBIDDEN', `the identity may not ${need.what} (GET ${path})${why}`, cure)]
   }
