@@ -11,6 +11,8 @@ export interface Roles {
   start(role: RoleName): void
   /** `kill -9`: it has no time for anything. */
   kill(role: RoleName): Promise<void>
+  /** undefined while it does not run. */
+  pid(role: RoleName): number | undefined
   /** SIGTERM to all; returns when they have ended. @throws Error naming those that did not end well */
   stop(): Promise<void>
 }
@@ -38,6 +40,7 @@ export function createRoles(options: { configFile: string; env: NodeJS.ProcessEn
       child.kill('SIGKILL')
       await once(child, 'exit')
     },
+    pid: (role) => running.get(role)?.pid,
     async stop() {
       const ended = [...running].map(async ([role, child]) => {
         if (child.exitCode !== null || child.signalCode !== null) return `${role} had ended by itself`

@@ -66,7 +66,9 @@ export function acceptBackup(cloud: Cloud, request: ApiRequest, asked: Asked): B
     volume.status = 'backing-up'
   }
   cloud.state.backups.set(backup.id, backup)
+  cloud.load.began('backup', backup)
   const release = (): void => {
+    cloud.load.ended('backup', backup.id)
     if (snapshot !== undefined) snapshot.status = 'available'
     else if (volume.status === 'backing-up') volume.status = previousStatus
   }

@@ -1,6 +1,7 @@
 import type { Log } from '../log/log.js'
 import type { BackupDriver } from './backup-driver.js'
 import type { Faults, Work } from './faults.js'
+import type { Load } from './load.js'
 import type { Notifier } from './notify.js'
 import type { State } from './state.js'
 
@@ -29,6 +30,7 @@ export interface Cloud {
   faults: Faults
   notifier: Notifier
   driver: BackupDriver
+  load: Load
   delays: Delays
   log: Log
   /** `http://127.0.0.1:<port>`; known once it listens. */

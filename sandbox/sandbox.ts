@@ -18,6 +18,8 @@ import { createFaults } from './faults.js'
 import { glance } from './glance.js'
 import { answerHttp } from './http.js'
 import { keystone } from './keystone.js'
+import { createLoad } from './load.js'
+import type { Load } from './load.js'
 import { createNotifier } from './notify.js'
 import type { Notifier } from './notify.js'
 import { addServer, nova } from './nova.js'
@@ -58,6 +60,8 @@ export interface Sandbox {
   faults: Faults
   state: State
   record: Recorder
+  /** Which snapshots and backups there were at the same time. */
+  load: Load
   notifier: Notifier
   /** The file that is the volume, or the snapshot. */
   volumePath(id: string): string
@@ -96,6 +100,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     faults,
     notifier: await createNotifier({ amqpUrl: options.amqpUrl, exchange, topic }, faults, log),
     driver: (options.driver ?? 'ceph') === 'ceph' ? cephBackupDriver(dir) : chunkedBackupDriver(dir),
+    load: createLoad(),
     delays: options.delays ?? {},
     log,
     url: '',
@@ -148,6 +153,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     faults,
     state: cloud.state,
     record,
+    load: cloud.load,
     notifier: cloud.notifier,
     volumePath: (id) => volumePath(cloud, id),
     snapshotPath: (id) => snapshotPath(cloud, id),

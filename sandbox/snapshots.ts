@@ -167,6 +167,7 @@ function acceptSnapshot(cloud: Cloud, request: ApiRequest): SnapshotRecord {
     metadata: asked.metadata ?? {},
   }
   cloud.state.snapshots.set(snapshot.id, snapshot)
+  cloud.load.began('snapshot', snapshot)
   later(cloud, 'snapshot.create', {
     act: async () => {
       notifySnapshot(cloud, request.caller, snapshot, 'create.start')

@@ -284,5 +284,6 @@ export async function dropSnapshot(cloud: Cloud, caller: Caller, snapshot: Snaps
   notifySnapshot(cloud, caller, snapshot, 'delete.start')
   await rm(snapshotPath(cloud, snapshot.id), { force: true })
   cloud.state.snapshots.delete(snapshot.id)
+  cloud.load.ended('snapshot', snapshot.id)
   notifySnapshot(cloud, caller, { ...snapshot, status: 'deleted' }, 'delete.end')
 }

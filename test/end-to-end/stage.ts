@@ -15,6 +15,7 @@ import { silentLog } from '../../log/log.js'
 import { loadCloud } from '../../openstack/clouds-yaml.js'
 import type { Volume } from '../../openstack/cinder.js'
 import { connectCloud, type CloudSession } from '../../openstack/session.js'
+import type { Delays } from '../../sandbox/cloud.js'
 import { startSandbox, type Sandbox } from '../../sandbox/sandbox.js'
 import { createNamespace, prepareNamespace, removeNamespace } from '../../setup/temporal-namespace.js'
 import { hashBytes } from '../../source/hash-bytes.js'
@@ -48,6 +49,12 @@ export interface StageOptions {
   roles?: RoleName[]
   /** How long a request to the cloud may take. */
   timeoutSeconds: number
+  /** Options of the target `cinder` besides its driver. */
+  target?: Record<string, unknown>
+  /** Instead of the usual ones. */
+  policies?: Record<string, unknown>
+  /** How long Cinder works, in milliseconds, where it matters. */
+  delays?: Delays
 }
 
 /** All volumes are protected; those that are `archive: gold` not already when they are created. */
@@ -84,7 +91,7 @@ export async function openStage(options: StageOptions): Promise<Stage> {
     await mkdir(volumes)
     const sandbox = await startSandbox({
       ...{ dir: volumes, amqpUrl, topic: `${name}-notifications`, driver: options.driver ?? 'ceph' },
-      delays: { 'backup.create': 1500, 'backup.restore': 500 },
+      delays: options.delays ?? { 'backup.create': 1500, 'backup.restore': 500 },
     })
     undo.push(() => sandbox.close())
     const unlimited = sandbox.state.quotas.values().next().value
@@ -145,8 +152,8 @@ async function configure(
       cloud: 'sandbox',
       listen: { queue: place.name, bind: [place.sandbox.bind] },
       sources: [{ match: '*@files#*', kind: 'file', dir: place.volumes }],
-      targets: { cinder: { kind: 'cinder-backup', driver: options.driver ?? 'ceph' } },
-      policies,
+      targets: { cinder: { kind: 'cinder-backup', driver: options.driver ?? 'ceph', ...options.target } },
+      policies: options.policies ?? policies,
       pace: { heartbeat: '5s', firstRetry: '1s' },
       drain: '10s',
       // a test asks for it itself
