@@ -29,7 +29,7 @@ export async function listEntities(client: Client): Promise<Map<string, Entity>>
     }
     const time = (name: string): string | null => {
       const value = columns.get(name)
-      return value instanceof Date ? value.toISOString() : null
+      return value instanceof Date ? value.toISOString().replace('.000Z', 'Z') : null
     }
     const points = columns.get('points')
     const volumeId = workflowId.slice(volumeWorkflowId('').length)

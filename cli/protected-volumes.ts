@@ -11,7 +11,7 @@ export interface ProtectedVolume {
   project: string
   policy: string | null
   /** When its last verified point was captured, ISO 8601. */
-  verifiedAt: string | null
+  lastPointAt: string | null
   ageSeconds: number | null
   rpoSeconds: number | null
   points: number
@@ -43,14 +43,14 @@ export function protectedVolumes(
     if (selected === null && !isKept) continue
     const policy = entity === undefined ? selected : entity.policy
     const rpoSeconds = config.policies.find(({ name }) => name === policy)?.rpoSeconds ?? null
-    const verifiedAt = entity?.verifiedAt ?? null
-    const ageSeconds = verifiedAt === null ? null : Math.max(0, Math.round((now - Date.parse(verifiedAt)) / 1000))
+    const lastPointAt = entity?.verifiedAt ?? null
+    const ageSeconds = lastPointAt === null ? null : Math.max(0, Math.round((now - Date.parse(lastPointAt)) / 1000))
     const state = entity === undefined ? 'unknown' : (entity.protection ?? 'pending')
     rows.push({
       volume: id,
       name: volume?.name ?? (entity?.name === id ? '' : (entity?.name ?? '')),
       project: volume?.projectName ?? entity?.project ?? volume?.projectId ?? '',
-      ...{ policy, verifiedAt, ageSeconds, rpoSeconds, state },
+      ...{ policy, lastPointAt, ageSeconds, rpoSeconds, state },
       points: entity?.points ?? 0,
       dueAt: entity?.dueAt ?? null,
       overdue: isOverdue({ state, ageSeconds, rpoSeconds }),

@@ -16,9 +16,9 @@ const config = {
   internalProjectId: null,
 }
 const gold = (id: string, change: Partial<VolumeFacts> = {}) =>
-  volumeFacts({ id, name: id, metadata: { archive: 'gold' }, ...change })
+  volumeFacts({ id, name: `n-${id}`, metadata: { archive: 'gold' }, ...change })
 function entity(volumeId: string, change: Partial<Entity> = {}): [string, Entity] {
-  const known = { name: volumeId, project: 'payments', policy: 'gold', protection: 'protected' } as const
+  const known = { name: `n-${volumeId}`, project: 'payments', policy: 'gold', protection: 'protected' } as const
   const verifiedAt = new Date(now - 60_000).toISOString()
   return [volumeId, { volumeId, ...known, verifiedAt, dueAt: null, points: 1, ...change }]
 }
