@@ -56,7 +56,11 @@ function toCoded(error: unknown, client: Client): unknown {
       cause: error,
     })
   }
-  if (code === notFound && error instanceof Error && /namespace/i.test(`${error.message} ${String(error.cause)}`)) {
+  const noNamespace = error instanceof Error && error.name === 'NamespaceNotFoundError'
+  if (
+    noNamespace ||
+    (code === notFound && error instanceof Error && /namespace/i.test(`${error.message} ${String(error.cause)}`))
+  ) {
     return new CodedError('CK-TEMPORAL-NAMESPACE', `Temporal has no namespace "${namespace}"`, {
       cure: `Check temporal.namespace, or create it: temporal operator namespace create -n ${namespace} --retention 90d`,
       cause: error,

@@ -28,7 +28,7 @@ export async function policyApply(cli: Cli, command: Command): Promise<ExitCode>
       if (asJson === true) cli.output.result(json(toJson(config, plan, false)))
       throw error
     }
-    if (asJson === true) cli.output.result(json(toJson(config, plan, !nothing)))
+    if (asJson === true) cli.output.result(json(toJson(config, plan, true)))
     else if (!nothing) cli.output.note(doneText(plan))
     return exitCodes.done
   })
@@ -58,7 +58,7 @@ function changeLines(name: string, { kind, changes }: PolicyChange | ScheduleCha
 }
 
 function pausedText(schedule: string): string {
-  return `note: schedule ${schedule} was paused by hand and stays so (temporal schedule toggle --unpause)`
+  return `note: schedule ${schedule} was paused by hand and stays so (temporal schedule toggle --unpause -s ${schedule})`
 }
 
 function doneText({ schedules, policyHash }: ApplyPlan): string {
@@ -71,6 +71,7 @@ function doneText({ schedules, policyHash }: ApplyPlan): string {
   )
 }
 
+/** @param applied whether the file's policies are the applied ones now */
 function toJson({ path }: Config, plan: ApplyPlan, applied: boolean): unknown {
   const { before, policyHash, policies, schedules, paused } = plan
   return {

@@ -2,18 +2,25 @@ import type { Command } from 'commander'
 import { didYouMean } from '../config/nearest.js'
 import type { Config } from '../config/config.js'
 import { CodedError } from '../errors/coded-error.js'
+import { dueOf, timesOf, type PolicyTimes, type VolumeDue } from '../policy/due-of.js'
 import { planPolicies, type Plan, type PolicyPlan } from '../policy/plan.js'
 import { policyHash } from '../policy/policy-hash.js'
 import type { VolumeFacts } from '../policy/policy.js'
-import { volumeFacts } from '../policy/volume-facts.js'
 import { configOf, type Cli, type GlobalOptions } from './context.js'
 import { exitCodes, type ExitCode } from './exit-code.js'
-import { openCloud, type Cloud } from './open-cloud.js'
+import { knownOfPolicies, type Known } from './known-of-policies.js'
+import { listFacts } from './list-facts.js'
+import { openCloud } from './open-cloud.js'
 import { json } from './output.js'
-import { table } from './table.js'
-import { count } from './words.js'
+import { planText } from './policy-plan-text.js'
 
-/** `policy plan`: which volumes each policy protects, and why. Reads Cinder and Keystone; changes nothing. */
+/** One policy, when it comes, and how its volumes stand against that. */
+export interface ShownPolicy extends Omit<PolicyPlan, 'protects'> {
+  times: PolicyTimes
+  protects: (PolicyPlan['protects'][number] & { verifiedAt: string | null; due: VolumeDue | null })[]
+}
+
+/** `policy plan`: which volumes each policy protects, what is due, and why. Changes nothing, and needs no Temporal. */
 export async function policyPlan(cli: Cli, command: Command, name: string | undefined): Promise<ExitCode> {
   const config = await configOf(cli, command)
   const names = config.policies.map((policy) => policy.name)
@@ -22,81 +29,45 @@ export async function policyPlan(cli: Cli, command: Command, name: string | unde
       cure: `Policies in ${config.path} are ${names.join(', ') || 'none'}.`,
     })
   }
-  const plan = await planOf(cli, config)
-  const shown = plan.policies.filter(({ policy }) => name === undefined || policy.name === name)
+  const [plan, known] = await Promise.all([planOf(cli, config), knownOfPolicies(cli, config)])
+  const now = Date.now()
+  const shown = plan.policies
+    .filter(({ policy }) => name === undefined || policy.name === name)
+    .map((one) => withTimes(one, known, now))
   const asJson = command.optsWithGlobals<GlobalOptions>().json === true
-  cli.output.result(asJson ? json(toJson(config, plan, shown)) : toText(plan, shown, name === undefined))
+  const rest = name === undefined ? plan : null
+  cli.output.result(asJson ? json(toJson(config, plan, shown, known)) : planText(shown, rest, known !== null, now))
+  if (known !== null && known.applied?.policyHash !== policyHash(config.policies)) {
+    const what =
+      known.applied === null ? 'no policies are applied yet' : `other policies are applied than those of ${config.path}`
+    cli.output.note(`note: ${what}; see and change that with: cinderkeep policy apply`)
+  }
   return exitCodes.done
 }
 
 async function planOf(cli: Cli, config: Config): Promise<Plan> {
   const cloud = await openCloud(cli, config)
   try {
-    const volumes = await listVolumes(cloud)
+    const volumes = await listFacts(cloud, config.policies)
     return planPolicies(volumes, config.policies, config.installation, config.internalProjectId ?? undefined)
   } finally {
     cloud.close()
   }
 }
 
-async function listVolumes({ cinder, keystone }: Cloud): Promise<VolumeFacts[]> {
-  const projects = new Map((await keystone.listProjects())?.map(({ id, name }) => [id, name]))
-  const volumes: VolumeFacts[] = []
-  for await (const volume of cinder.listVolumes({ allProjects: true })) {
-    volumes.push(volumeFacts(volume, projects.get(volume.projectId) ?? null))
-  }
-  return volumes
+function withTimes(plan: PolicyPlan, known: Known | null, now: number): ShownPolicy {
+  const { policy } = plan
+  const protects = plan.protects.map((one) => {
+    const verifiedAt = known?.entities.get(one.volume.id)?.verifiedAt ?? null
+    // its consistency is in no column; what is due does not depend on it
+    const last = verifiedAt === null ? null : { capturedAt: verifiedAt, consistency: 'crash' as const }
+    return { ...one, verifiedAt, due: known === null ? null : dueOf(policy, one.volume, last, now) }
+  })
+  const times = timesOf(policy, now)
+  return { ...plan, warnings: [...plan.warnings, ...times.warnings], times, protects }
 }
 
-function toText(plan: Plan, shown: PolicyPlan[], all: boolean): string {
-  const parts = shown.map(policyText)
-  if (all) {
-    const never = plan.neverSelected.map(({ volume, because }) => `  ${label(volume)}: ${because}`)
-    parts.push(
-      [
-        `${count(plan.unprotected.length, 'volume is', 'volumes are')} protected by no policy`,
-        ...plan.unprotected.map(({ volume }) => `  ${label(volume)}`),
-        `${count(plan.neverSelected.length, 'volume is', 'volumes are')} never selected`,
-        ...never,
-      ].join('\n'),
-    )
-  }
-  return parts.join('\n\n')
-}
-
-function policyText({ policy, protects, shadowed, warnings }: PolicyPlan): string {
-  const copies = policy.copies.map(({ target, force }) => (force === null ? target : `${target} (force)`))
-  const lines = [`${policy.name}: protects ${count(protects.length, 'volume')} → ${copies.join(', ')}`]
-  if (protects.length > 0) {
-    const rows = protects.map(({ volume, because, shadows }) => [
-      volume.name || '-',
-      volume.id,
-      volume.projectName ?? volume.projectId,
-      `${volume.sizeGib} GiB`,
-      reason(because),
-      shadows.join(', '),
-    ])
-    const text = table(['volume', 'id', 'project', 'size', 'because', 'also matched by'], rows, [3])
-    lines.push(...text.split('\n').map((line) => `  ${line}`))
-  }
-  const by = new Map<string, number>()
-  for (const one of shadowed) by.set(one.by, (by.get(one.by) ?? 0) + 1)
-  for (const [name, amount] of by) {
-    lines.push(`  shadowed: ${count(amount, 'more volume matches', 'more volumes match')}, but ${name} stands first`)
-  }
-  return [...lines, ...warnings.map((warning) => `  note: ${warning}`)].join('\n')
-}
-
-/** The sentence without what the table says already. */
-function reason(because: string): string {
-  return because.replace(/^Policy \S+ protects it: /, '').replace(/\.$/, '')
-}
-
-function label({ id, name, projectName, projectId }: VolumeFacts): string {
-  return `${name === '' ? '' : `${name} `}${id} (${projectName ?? projectId})`
-}
-
-function toJson(config: Config, plan: Plan, shown: PolicyPlan[]): unknown {
+function toJson(config: Config, plan: Plan, shown: ShownPolicy[], known: Known | null): unknown {
   const plain = (volume: VolumeFacts) => ({
     volume: volume.id,
     name: volume.name,
@@ -106,10 +77,25 @@ function toJson(config: Config, plan: Plan, shown: PolicyPlan[]): unknown {
   })
   return {
     policyHash: policyHash(config.policies),
-    policies: shown.map(({ policy, protects, shadowed, warnings }) => ({
+    applied:
+      known === null
+        ? null
+        : { policyHash: known.applied?.policyHash ?? null, appliedAt: known.applied?.appliedAt ?? null },
+    policies: shown.map(({ policy, protects, shadowed, warnings, times }) => ({
       policy: policy.name,
       targets: policy.copies.map(({ target }) => target),
-      protects: protects.map(({ volume, because, shadows }) => ({ ...plain(volume), because, shadows })),
+      every: policy.every,
+      timezone: policy.timezone,
+      lastAt: times.lastAt,
+      nextAt: times.nextAt,
+      windowOpensAt: times.opensAt,
+      rpoSeconds: policy.rpoSeconds,
+      protects: protects.map(({ volume, because, shadows, verifiedAt, due }) => ({
+        ...plain(volume),
+        ...{ because, shadows, verifiedAt },
+        due: due?.now ?? null,
+        overdue: due?.overdue ?? null,
+      })),
       shadowed: shadowed.map(({ volume, by }) => ({ ...plain(volume), by })),
       warnings,
     })),

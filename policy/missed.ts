@@ -40,5 +40,5 @@ function missedDetach({ name, on }: Policy, { status, updatedAt }: VolumeFacts, 
   if (last === null) return `It is detached and has no point, although policy ${name} archives what was detached.`
   // only what changed since: a volume that something holds open is never captured `detached`, however often one tries
   if (updatedAt === null || Date.parse(updatedAt) <= Date.parse(last.capturedAt)) return null
-  return `It is detached, and Cinder changed it (${updatedAt.slice(0, 19)}Z) after its last point was taken (${last.consistency}).`
+  return `It is detached, and Cinder changed it (${updatedAt.slice(0, 19)}Z) after its last point was taken.`
 }

@@ -1,4 +1,4 @@
-import { exclusiveEvents } from './events.js'
+import { detachEvents } from './events.js'
 import type { Policy, VolumeFacts } from './policy.js'
 import { select } from './select.js'
 
@@ -54,7 +54,14 @@ function warningsOf({ policy, protects, shadowed }: PolicyPlan): string[] {
     const because = shadowed.length > 0 ? `: earlier policies protect all ${shadowed.length} volumes that match` : ''
     warnings.push(`It protects no volume${because}.`)
   }
-  if (policy.on.length === 0) warnings.push('It is `on` no event: only `cinderkeep archive` makes an archive.')
+  if (policy.on.length === 0 && policy.every === null) {
+    warnings.push('It is `on` no event and has no `every`: only `cinderkeep archive` makes an archive.')
+  }
+  if (policy.where.server !== undefined && policy.on.some((event) => detachEvents.includes(event))) {
+    warnings.push(
+      'It selects by server: after the detach that it archives on, no server has the volume, and it does not protect it.',
+    )
+  }
   for (const { target, force } of policy.copies) {
     const forced = force === null ? [] : protects.filter(({ volume }) => volume.sizeGib <= force.maxSizeGib)
     if (force === null || forced.length < protects.length) {
@@ -71,7 +78,7 @@ function warningsOf({ policy, protects, shadowed }: PolicyPlan): string[] {
       )
     }
   }
-  if (policy.on.some((event) => exclusiveEvents.includes(event) && event !== 'volume.create.end')) return warnings
+  if (policy.on.some((event) => detachEvents.includes(event))) return warnings
   if (policy.consistency.require === 'detached') {
     warnings.push('It requires detached but is on no detach event: volumes that stay attached are never archived.')
   }
