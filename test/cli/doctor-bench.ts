@@ -4,9 +4,8 @@ import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import { stringify } from 'yaml'
 import { allChecks } from '../../cli/doctor/all-checks.js'
-import { openContext } from '../../cli/doctor/open-context.js'
+import { openContext, type DoctorBase } from '../../cli/doctor/open-context.js'
 import { runChecks, type Told } from '../../cli/doctor/run-checks.js'
-import type { TemporalInHand } from '../../cli/doctor/context.js'
 import { shared } from '../../cli/doctor/shared.js'
 import { CodedError } from '../../errors/coded-error.js'
 import { loadConfig } from '../../config/load.js'
@@ -25,10 +24,12 @@ export interface Look {
   wrong(): string[]
 }
 
-function noTemporal() {
-  return shared('Temporal cannot be asked (see temporal)', 'CK-TEMPORAL-UNREACHABLE', async () =>
-    Promise.reject<TemporalInHand>(new CodedError('CK-TEMPORAL-UNREACHABLE', 'there is none in this test')),
-  )
+function withoutTemporal(): Pick<DoctorBase, 'temporal' | 'plan' | 'started'> {
+  const away = <T>() =>
+    shared('Temporal cannot be asked (see temporal)', 'CK-TEMPORAL-UNREACHABLE', async () =>
+      Promise.reject<T>(new CodedError('CK-TEMPORAL-UNREACHABLE', 'there is none in this test')),
+    )
+  return { temporal: away(), plan: away(), started: async () => false }
 }
 
 /** What `doctor` finds in this process, by the checks that are named (all without names). */
@@ -52,7 +53,7 @@ export async function look(given: {
     if (checks.length < (given.checks?.length ?? 1)) throw new Error(`unknown among ${String(given.checks)}`)
     // gRPC tries a server that is away for ten seconds
     const away = given.env?.['TEMPORAL_ADDRESS'] === undefined
-    const told = await runChecks(checks, away ? { ...context, temporal: noTemporal() } : context)
+    const told = await runChecks(checks, away ? { ...context, ...withoutTemporal() } : context)
     const brief = ({ level, code }: Told) => (code === null ? level : `${level} ${code}`)
     return {
       told,
