@@ -6,13 +6,14 @@ import { dueOf, timesOf, type PolicyTimes, type VolumeDue } from '../policy/due-
 import { planPolicies, type Plan, type PolicyPlan } from '../policy/plan.js'
 import { policyHash } from '../policy/policy-hash.js'
 import type { VolumeFacts } from '../policy/policy.js'
-import { configOf, type Cli, type GlobalOptions } from './context.js'
+import { commandLog, configOf, type Cli, type GlobalOptions } from './context.js'
 import { exitCodes, type ExitCode } from './exit-code.js'
 import { knownOfPolicies, type Known } from './known-of-policies.js'
 import { listFacts } from './list-facts.js'
-import { openCloud } from './open-cloud.js'
+import { openCloud, type Cloud } from './open-cloud.js'
 import { json } from './output.js'
 import { planText } from './policy-plan-text.js'
+import { roomFor } from './room-for.js'
 
 /** One policy, when it comes, and how its volumes stand against that. */
 export interface ShownPolicy extends Omit<PolicyPlan, 'protects'> {
@@ -29,11 +30,9 @@ export async function policyPlan(cli: Cli, command: Command, name: string | unde
       cure: `Policies in ${config.path} are ${names.join(', ') || 'none'}.`,
     })
   }
-  const [plan, known] = await Promise.all([planOf(cli, config), knownOfPolicies(cli, config)])
+  const [plan, known] = await Promise.all([planOf(cli, config, name), knownOfPolicies(cli, config)])
   const now = Date.now()
-  const shown = plan.policies
-    .filter(({ policy }) => name === undefined || policy.name === name)
-    .map((one) => withTimes(one, known, now))
+  const shown = plan.policies.filter(isShown(name)).map((one) => withTimes(one, known, now))
   const asJson = command.optsWithGlobals<GlobalOptions>().json === true
   const rest = name === undefined ? plan : null
   cli.output.result(asJson ? json(toJson(config, plan, shown, known)) : planText(shown, rest, known !== null, now))
@@ -45,13 +44,49 @@ export async function policyPlan(cli: Cli, command: Command, name: string | unde
   return exitCodes.done
 }
 
-async function planOf(cli: Cli, config: Config): Promise<Plan> {
+const isShown =
+  (name: string | undefined) =>
+  ({ policy }: PolicyPlan): boolean =>
+    name === undefined || policy.name === name
+
+async function planOf(cli: Cli, config: Config, name: string | undefined): Promise<Plan> {
   const cloud = await openCloud(cli, config)
   try {
-    const volumes = await listFacts(cloud, config.policies)
-    return planPolicies(volumes, config.policies, config.installation, config.internalProjectId ?? undefined)
+    const hosts = new Map<string, string | null>()
+    const volumes = await listFacts(cloud, config.policies, ({ id, host }) => {
+      hosts.set(id, host)
+    })
+    const plan = planPolicies(volumes, config.policies, config.installation, config.internalProjectId ?? undefined)
+    await warnOfRoom(cli, config, cloud, plan.policies.filter(isShown(name)), hosts)
+    return plan
   } finally {
     cloud.close()
+  }
+}
+
+/** What has no room is a warning, and so is that it cannot be told. */
+async function warnOfRoom(
+  cli: Cli,
+  config: Config,
+  { cinder }: Cloud,
+  plans: PolicyPlan[],
+  hosts: ReadonlyMap<string, string | null>,
+): Promise<void> {
+  const [{ openTargets }, { openSources }] = await Promise.all([
+    import('../targets/open-targets.js'),
+    import('../source/open-sources.js'),
+  ])
+  const { installation } = config
+  const sources = openSources(config.sources)
+  const targets = openTargets(config.targets, { cinder, sources, installation, log: commandLog(config) })
+  const context = { signal: cli.signal, report: () => undefined }
+  for (const plan of plans) {
+    try {
+      plan.warnings.push(...(await roomFor(plan, targets, hosts, context)))
+    } catch (error) {
+      if (!(error instanceof CodedError)) throw error
+      plan.warnings.push(`Whether there is room for its copies cannot be told: ${error.code}  ${error.message}.`)
+    }
   }
 }
 

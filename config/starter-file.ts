@@ -25,7 +25,7 @@ sources: []
 #  - {match: "*@ceph#*", kind: rbd, conf: /etc/ceph/ceph.conf, user: cinderkeep, pool: volumes}
 
 targets:
-  cinder: {kind: cinder-backup}
+  cinder: {kind: cinder-backup}  # permits: 4 limits how many archives go on at once
 
 # The first policy that matches a volume protects it. Who would be protected: cinderkeep policy plan
 policies:
@@ -33,6 +33,10 @@ policies:
     where: {metadata: {archive: gold}}
     on: [volume.create.end, volume.detach.end]
     settle: 30s
+    # every: "0 */6 * * *"        # and at these times; five fields of cron
+    # timezone: Europe/Zurich
+    # window: 22:00-06:00         # archives begin at this time of day only
+    # rpo: 8h                     # a volume without a verified point for longer is overdue
     copies:
       - {target: cinder}
 `

@@ -53,6 +53,7 @@ describe('the command line', () => {
       'config schema',
       'config init',
       'policy plan',
+      'policy apply',
       'archive',
       'pause',
       'resume',
