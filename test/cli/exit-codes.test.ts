@@ -52,6 +52,7 @@ describe('the command line', () => {
       'config check',
       'config schema',
       'config init',
+      'doctor',
       'policy plan',
       'policy apply',
       'archive',
@@ -79,6 +80,7 @@ describe('the command line', () => {
       ['volumes', '--policy', 'glod'],
       ['run', '--role', 'listner'],
       ['policy', 'plan', 'glod'],
+      ['doctor', '--skip', 'cloudd'],
     ]) {
       const { code, stdout, stderr } = await runCli(args, { cwd, env: sandbox.env })
       expect([code, stdout]).toEqual([2, ''])
@@ -95,7 +97,7 @@ describe('the command line', () => {
       stdout: `${line}\n`,
       stderr: '',
     })
-    for (const args of [['policy', 'plan'], ['run'], ['archive', 'db'], ['points', 'db']]) {
+    for (const args of [['policy', 'plan'], ['run'], ['archive', 'db'], ['points', 'db'], ['doctor']]) {
       const { code, stdout, stderr } = await runCli([...args, '--config', 'bad.yaml'], { cwd })
       expect([code, stdout]).toEqual([2, ''])
       expect(stderr).toContain(`CK-CONFIG  1 fault in bad.yaml, nothing was started\n${line}\n`)
@@ -149,6 +151,21 @@ describe('the command line', () => {
     await run.said('control ended and is started again')
     run.kill('SIGINT')
     expect((await run.ended).code).toBe(130)
+  })
+})
+
+describe('doctor', () => {
+  it('ends with 1 when there is a fault, with 0 when only what is left out is broken, each with one document', async () => {
+    const ask = async (...skip: string[]) => {
+      const options = skip.flatMap((check) => ['--skip', check])
+      const { code, stdout } = await runCli(['doctor', '--json', ...options], { cwd, env: sandbox.env })
+      const { counts, findings } = JSON.parse(stdout) as { counts: { fault: number }; findings: { code: string }[] }
+      return { code, faults: counts.fault, codes: findings.map((one) => one.code) }
+    }
+    const broken = await ask()
+    expect([broken.code, broken.faults]).toEqual([1, 2])
+    expect(broken.codes).toEqual(expect.arrayContaining(['CK-TEMPORAL-UNREACHABLE', 'CK-RABBIT-UNREACHABLE']))
+    expect(await ask('broker', 'temporal')).toMatchObject({ code: 0, faults: 0 })
   })
 })
 
