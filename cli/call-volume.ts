@@ -11,8 +11,13 @@ const patienceMs = 30_000
  * Does something with a client; Temporal's own errors become ours.
  * @throws CodedError `CK-TEMPORAL-UNREACHABLE`, `CK-TEMPORAL-NAMESPACE`, `CK-WORKER-AWAY`
  */
-export async function withTemporal<T>(cli: Cli, config: Config, act: (client: Client) => Promise<T>): Promise<T> {
-  const { client, close } = await openTemporal(cli, config)
+export async function withTemporal<T>(
+  cli: Cli,
+  config: Config,
+  act: (client: Client) => Promise<T>,
+  patienceSeconds?: number,
+): Promise<T> {
+  const { client, close } = await openTemporal(cli, config, patienceSeconds)
   try {
     return await act(client)
   } catch (error) {
