@@ -10,7 +10,7 @@ import { notifyBackup, notifyVolume } from './payloads.js'
 import { reserve } from './quotas.js'
 import type { BackupRecord, VolumeRecord } from './state.js'
 import { databaseTime } from './state.js'
-import { gib, newVolume } from './volumes.js'
+import { newVolume } from './volumes.js'
 
 /** Accepts a restore as cinder/backup/api.py does; without a volume it *blocks* until a new one exists. @throws 400 */
 export async function acceptRestore(
@@ -51,7 +51,7 @@ async function createFor(cloud: Cloud, request: ApiRequest, backup: BackupRecord
   cloud.state.volumes.set(volume.id, volume)
   notifyVolume(cloud, request.caller, volume, 'create.start', 'pool')
   await sleep(cloud.delays['volume.create'] ?? 20)
-  await makeSparse(volumePath(cloud, volume.id), backup.size * gib)
+  await makeSparse(volumePath(cloud, volume.id), backup.size * cloud.bytesPerGib)
   volume.status = 'available'
   volume.launchedAt = databaseTime()
   notifyVolume(cloud, request.caller, volume, 'create.end', 'pool')

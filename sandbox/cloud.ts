@@ -31,6 +31,8 @@ export interface Cloud {
   notifier: Notifier
   driver: BackupDriver
   load: Load
+  /** How large the file of a GiB is. */
+  bytesPerGib: number
   delays: Delays
   log: Log
   /** `http://127.0.0.1:<port>`; known once it listens. */

@@ -43,6 +43,8 @@ export interface SandboxOptions {
   driver?: 'ceph' | 'chunked'
   /** Milliseconds that asynchronous work takes; 20 each by default. */
   delays?: Delays
+  /** How large the file of a GiB is: less for tests of many volumes, since a hole costs its reading. */
+  bytesPerGib?: number
   /** How long a token lives, in seconds; default an hour. */
   tokenSeconds?: number
   log?: Log
@@ -101,6 +103,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     notifier: await createNotifier({ amqpUrl: options.amqpUrl, exchange, topic }, faults, log),
     driver: (options.driver ?? 'ceph') === 'ceph' ? cephBackupDriver(dir) : chunkedBackupDriver(dir),
     load: createLoad(),
+    bytesPerGib: options.bytesPerGib ?? 2 ** 30,
     delays: options.delays ?? {},
     log,
     url: '',

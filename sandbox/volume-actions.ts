@@ -11,7 +11,7 @@ import { notifyVolume } from './payloads.js'
 import { reserve } from './quotas.js'
 import type { VolumeRecord } from './state.js'
 import { databaseTime } from './state.js'
-import { deleteVolume, gib } from './volumes.js'
+import { deleteVolume } from './volumes.js'
 
 type Action = (cloud: Cloud, request: ApiRequest, volume: VolumeRecord, asked: unknown) => ApiAnswer
 
@@ -143,7 +143,7 @@ function extend(cloud: Cloud, request: ApiRequest, volume: VolumeRecord, asked: 
   later(cloud, 'volume.resize', {
     act: async () => {
       notifyVolume(cloud, request.caller, volume, 'resize.start', 'backend')
-      await makeSparse(volumePath(cloud, volume.id), newSize * gib)
+      await makeSparse(volumePath(cloud, volume.id), newSize * cloud.bytesPerGib)
       volume.size = newSize
       volume.status = expected
       notifyVolume(cloud, request.caller, volume, 'resize.end', 'backend')

@@ -18,8 +18,6 @@ import { findType } from './types.js'
 import { coreOf, shownVolume, volumeSummary } from './volume-view.js'
 import { metadataRoutes } from './metadata.js'
 
-export const gib = 2 ** 30
-
 const malformedRequest =
   'The server could not comply with the request since it is either malformed or otherwise incorrect.'
 
@@ -183,7 +181,7 @@ function acceptVolume(cloud: Cloud, request: ApiRequest): VolumeRecord {
       notifyVolume(cloud, caller, volume, 'create.start', 'pool')
       if (snapshot !== undefined) await copySparse(snapshotPath(cloud, snapshot.id), volumePath(cloud, volume.id))
       else if (source !== undefined) await copySparse(volumePath(cloud, source.id), volumePath(cloud, volume.id))
-      await makeSparse(volumePath(cloud, volume.id), size * gib)
+      await makeSparse(volumePath(cloud, volume.id), size * cloud.bytesPerGib)
       if (!cloud.state.volumes.has(volume.id)) return
       volume.launchedAt = databaseTime()
       volume.updatedAt = volume.launchedAt

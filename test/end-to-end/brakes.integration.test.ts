@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Volume } from '../../openstack/cinder.js'
 import type { Pause } from '../../workflows/permit-messages.js'
-import { createCrowd } from './crowd.js'
+import { bytesPerGib, createCrowd } from './crowd.js'
 import { archivesOf, backupsOf, leftoversOf, openStage, pointsOf, until, type Stage } from './stage.js'
 
 let stage: Stage
@@ -11,6 +11,7 @@ beforeAll(async () => {
   const policies = { all: { on: ['volume.create.end'], settle: '1s', copies: [{ target: 'cinder' }] } }
   stage = await openStage({
     ...{ driver: 'chunked', timeoutSeconds: 60, policies },
+    bytesPerGib,
     delays: { 'backup.create': 1500, 'backup.restore': 500 },
   })
 }, 120_000)
@@ -60,10 +61,10 @@ describe('pause, cancel and resume during 50 archives', () => {
   it('refuses what it does not know, with the nearest word', async () => {
     const archive = (await running())[0] ?? ''
     const slips: [string[], RegExp][] = [
-      [['pause', '--target', 'cindre'], /^CK-TARGET-UNKNOWN {2}"cindre" is no target; did you mean "cinder"\?/],
-      [['pause', '--backend', 'sandbox@file'], /^CK-BACKEND-UNKNOWN {2}.*did you mean "sandbox@files"\?/],
-      [['cancel', `${archive}1`], /^CK-ARCHIVE-UNKNOWN {2}.*did you mean "archive\//],
-      [['cancel', 'payments-99'], /^CK-VOLUME-UNKNOWN/],
+      [['pause', '--target', 'cindre'], /^CK-TARGET-UNKNOWN {2}"cindre" is no target; did you mean "cinder"\?/m],
+      [['pause', '--backend', 'sandbox@file'], /^CK-BACKEND-UNKNOWN {2}.*did you mean "sandbox@files"\?/m],
+      [['cancel', `${archive}1`], /^CK-ARCHIVE-UNKNOWN {2}.*did you mean "archive\//m],
+      [['cancel', 'payments-99'], /^CK-VOLUME-UNKNOWN/m],
     ]
     for (const [args, said] of slips) {
       const { code, stdout, stderr } = await stage.command(...args)

@@ -1,6 +1,6 @@
 /** Many small volumes of many projects. */
 import { randomBytes } from 'node:crypto'
-import { truncate, writeFile } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import type { Volume } from '../../openstack/cinder.js'
 import { password } from '../../sandbox/initial-state.js'
 import type { Sandbox } from '../../sandbox/sandbox.js'
@@ -21,10 +21,10 @@ export function addProjects({ state }: Pick<Sandbox, 'state'>, count: number): s
   })
 }
 
-/**
- * Project after project, so that whoever serves in order of asking serves the last one last. Their files are a few KiB
- * where Cinder says a GiB: what counts here is how many there are.
- */
+/** The file of a GiB: what counts here is how many volumes there are. */
+export const bytesPerGib = 256 * 1024
+
+/** Project after project, so that whoever serves in order of asking serves the last one last. */
 export async function createCrowd(
   stage: Stage,
   projects: string[],
@@ -37,7 +37,7 @@ export async function createCrowd(
     const own = await Promise.all(
       Array.from({ length: each }, async (_, index) => {
         const volume = await tenant.createVolume(`${project}-${index}`, { metadata: metadataOf(index) })
-        await shrink(stage.sandbox.volumePath(volume.id))
+        await fill(stage.sandbox.volumePath(volume.id))
         return volume
       }),
     )
@@ -46,7 +46,11 @@ export async function createCrowd(
   return volumes
 }
 
-async function shrink(path: string): Promise<void> {
-  await truncate(path, 0)
-  await writeFile(path, randomBytes(16 * 1024))
+async function fill(path: string): Promise<void> {
+  const file = await open(path, 'r+')
+  try {
+    await file.write(randomBytes(16 * 1024), 0, 16 * 1024, bytesPerGib / 2)
+  } finally {
+    await file.close()
+  }
 }

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import type { Volume } from '../../openstack/cinder.js'
 import { permitsWorkflowId } from '../../workflows/messages.js'
 import { permitsQuery } from '../../workflows/permit-messages.js'
-import { addProjects, createCrowd } from './crowd.js'
+import { addProjects, bytesPerGib, createCrowd } from './crowd.js'
 import { openStage, until, type Stage } from './stage.js'
 
 /** `npm run bench:scale` takes 1,000. */
@@ -35,6 +35,7 @@ let seconds: { asking: number; archiving: number }
 beforeAll(async () => {
   stage = await openStage({
     ...{ driver: 'chunked', timeoutSeconds: 60, target: { permits: limits.target }, policies },
+    bytesPerGib,
     delays: { 'backup.create': 100, 'backup.restore': 50 },
   })
   const projects = addProjects(stage.sandbox, projectCount)

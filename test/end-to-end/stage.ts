@@ -53,6 +53,8 @@ export interface StageOptions {
   target?: Record<string, unknown>
   /** Instead of the usual ones. */
   policies?: Record<string, unknown>
+  /** How large the file of a GiB is. */
+  bytesPerGib?: number
   /** How long Cinder works, in milliseconds, where it matters. */
   delays?: Delays
 }
@@ -91,6 +93,7 @@ export async function openStage(options: StageOptions): Promise<Stage> {
     await mkdir(volumes)
     const sandbox = await startSandbox({
       ...{ dir: volumes, amqpUrl, topic: `${name}-notifications`, driver: options.driver ?? 'ceph' },
+      ...(options.bytesPerGib !== undefined && { bytesPerGib: options.bytesPerGib }),
       delays: options.delays ?? { 'backup.create': 1500, 'backup.restore': 500 },
     })
     undo.push(() => sandbox.close())
