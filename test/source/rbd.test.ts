@@ -144,6 +144,13 @@ describe('source rbd', () => {
       { stderr: 'rbd: error opening image volume-v: (1) Operation not permitted', exitCode: 1 },
       'CK-SOURCE-DENIED',
     ],
+    ['no key', { stderr: 'auth: unable to find a keyring on /k: (2) No such file', exitCode: 2 }, 'CK-SOURCE-KEY'],
+    ['a wrong key', { stderr: 'monclient(hunting): handle_auth_bad_method', exitCode: 13 }, 'CK-SOURCE-KEY'],
+    [
+      'no conf',
+      { stderr: 'global_init: unable to open config file from search list /c', exitCode: 1 },
+      'CK-SOURCE-CONF',
+    ],
     ['no cluster', { stderr: "rbd: couldn't connect to the cluster!", exitCode: 110 }, 'CK-SOURCE-COMMAND'],
     ['no such snapshot', json([{ id: 4, name: 'snapshot-sx', size: 1 }]), 'CK-CAPTURE-LOST'],
     ['no JSON', { stdout: Buffer.from('{').toString('base64') }, 'CK-SOURCE-ANSWER'],
