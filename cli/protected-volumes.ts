@@ -11,7 +11,7 @@ export interface ProtectedVolume {
   project: string
   policy: string | null
   /** When its last verified point was captured, ISO 8601. */
-  lastPointAt: string | null
+  verifiedAt: string | null
   ageSeconds: number | null
   rpoSeconds: number | null
   points: number
@@ -39,18 +39,17 @@ export function protectedVolumes(
     const volume = facts.get(id)
     const entity = entities.get(id)
     const selected = volume === undefined ? null : policyOf(volume, config)
-    const isKept = entity !== undefined && (entity.policy !== null || entity.points > 0 || entity.protection !== null)
-    if (selected === null && !isKept) continue
+    if (selected === null && (entity === undefined || !isKept(entity))) continue
     const policy = entity === undefined ? selected : entity.policy
     const rpoSeconds = config.policies.find(({ name }) => name === policy)?.rpoSeconds ?? null
-    const lastPointAt = entity?.verifiedAt ?? null
-    const ageSeconds = lastPointAt === null ? null : Math.max(0, Math.round((now - Date.parse(lastPointAt)) / 1000))
+    const verifiedAt = entity?.verifiedAt ?? null
+    const ageSeconds = verifiedAt === null ? null : Math.max(0, Math.round((now - Date.parse(verifiedAt)) / 1000))
     const state = entity === undefined ? 'unknown' : (entity.protection ?? 'pending')
     rows.push({
       volume: id,
       name: volume?.name ?? (entity?.name === id ? '' : (entity?.name ?? '')),
       project: volume?.projectName ?? entity?.project ?? volume?.projectId ?? '',
-      ...{ policy, lastPointAt, ageSeconds, rpoSeconds, state },
+      ...{ policy, verifiedAt, ageSeconds, rpoSeconds, state },
       points: entity?.points ?? 0,
       dueAt: entity?.dueAt ?? null,
       overdue: isOverdue({ state, ageSeconds, rpoSeconds }),
@@ -58,6 +57,11 @@ export function protectedVolumes(
     })
   }
   return rows.sort((a, b) => a.project.localeCompare(b.project) || a.name.localeCompare(b.name))
+}
+
+/** Every new volume's workflow lives for a moment, until it is known that no policy protects it and no copy of it exists. */
+function isKept({ policy, points, protection }: Entity): boolean {
+  return policy !== null || points > 0 || (protection !== null && protection !== 'rebuilding')
 }
 
 function policyOf(

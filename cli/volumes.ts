@@ -49,12 +49,12 @@ export async function volumes(cli: Cli, command: Command): Promise<ExitCode> {
 }
 
 function toText(shown: ProtectedVolume[], now: number): string {
-  const rows = shown.map(({ name, volume, project, policy, lastPointAt, rpoSeconds, dueAt, state, remark }) => [
+  const rows = shown.map(({ name, volume, project, policy, verifiedAt, rpoSeconds, dueAt, state, remark }) => [
     name === '' ? '-' : name,
     volume,
     project,
     policy ?? '-',
-    lastPointAt === null ? 'never' : ago(lastPointAt, now),
+    verifiedAt === null ? 'never' : ago(verifiedAt, now),
     rpoSeconds === null ? '-' : span(rpoSeconds),
     dueAt === null ? '-' : ago(dueAt, now),
     state,

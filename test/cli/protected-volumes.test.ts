@@ -60,7 +60,9 @@ describe('volumes', () => {
     expect(found.map(({ volume, remark }) => [volume, remark])).toEqual([
       ['p', 'no policy of this file protects it any more'],
     ])
-    expect(rows([plain], [entity('p', { policy: null, protection: null, points: 0 })])).toEqual([])
+    for (const protection of [null, 'rebuilding'] as const) {
+      expect(rows([plain], [entity('p', { policy: null, protection, points: 0 })])).toEqual([])
+    }
   })
 
   it('says when the file would have another policy protect it', () => {

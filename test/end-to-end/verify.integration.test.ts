@@ -17,7 +17,7 @@ interface Row {
   name: string
   state: string
   policy: string
-  lastPointAt: string | null
+  verifiedAt: string | null
 }
 const row = async (name: string): Promise<Row | undefined> => {
   const { stdout } = await cli('volumes', '--json')
@@ -30,7 +30,7 @@ it('reads a copy back on demand, finds the one that was damaged since, and the v
   const [point] = await points(stage, volume)
   if (point === undefined) throw new Error('there is a point')
   await until('its archive’s end', async () => (await statusOf(stage, volume))?.archives.length === 0)
-  expect(await row('ledger')).toMatchObject({ policy: 'gold', state: 'protected', lastPointAt: point.capturedAt })
+  expect(await row('ledger')).toMatchObject({ policy: 'gold', state: 'protected', verifiedAt: point.capturedAt })
 
   const good = await cli('verify', 'ledger@latest', '--json')
   expect(good.code).toBe(0)
@@ -48,7 +48,7 @@ it('reads a copy back on demand, finds the one that was damaged since, and the v
   expect(stage.sandbox.state.backups.get(backup)?.metadata['ck:state']).toContain('damaged')
   const scratch = [...stage.sandbox.state.volumes.values()].filter(({ name }) => name?.startsWith('ck-'))
   expect(scratch).toEqual([])
-})
+}, 240_000)
 
 it('ends with 4 for a point or a copy that is not there', async () => {
   for (const args of [
@@ -63,7 +63,7 @@ it('ends with 4 for a point or a copy that is not there', async () => {
 it('shows a protected volume that nobody told us of, and what to do', async () => {
   await stage.roles.kill('listener')
   await tenant.createVolume('quiet')
-  expect(await row('quiet')).toMatchObject({ policy: 'rest', state: 'unknown', lastPointAt: null })
+  expect(await row('quiet')).toMatchObject({ policy: 'rest', state: 'unknown', verifiedAt: null })
   const { stdout, stderr } = await cli('volumes', '--policy', 'rest')
   expect(stdout).toMatch(/quiet .* never .* unknown .*cinderkeep reconcile/)
   expect(stderr).toContain('1 volume of the policy rest: 1 unknown')

@@ -42,4 +42,5 @@ it.each(files)('notices when %s tells of other steps than the workflow would tak
 it('has a history of each workflow', () => {
   expect(files.some((file) => file.startsWith('watch-volume'))).toBe(true)
   expect(files.some((file) => file.startsWith('archive-volume'))).toBe(true)
+  expect(files.some((file) => file.startsWith('verify-point'))).toBe(true)
 })
