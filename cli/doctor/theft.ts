@@ -1,6 +1,6 @@
 import type { Config } from '../../config/config.js'
 import type { Identity } from '../../openstack/token.js'
-import { ok, warning, type Check, type Finding } from './check.js'
+import { CannotLook, ok, warning, type Check, type Finding } from './check.js'
 
 /**
  * What whoever stole one of our processes could destroy, and whether any copy would be left. No setting is looked for that
@@ -15,6 +15,7 @@ export const theftCheck: Check = {
 
 export function judgeTheft({ userName, projectName, roles }: Identity, targets: Config['targets']): Finding[] {
   const names = Object.keys(targets)
+  if (names.length === 0) throw new CannotLook('there are no targets (see configuration)')
   // today's targets all lie behind the cloud's own identity
   const reached = names.filter((name) => targets[name]?.kind === 'cinder-backup')
   const all = roles.includes('admin')
@@ -24,8 +25,7 @@ export function judgeTheft({ userName, projectName, roles }: Identity, targets: 
   const what = `whoever steals one control worker or mover is ${userName}, and can delete ${all}${copies}`
   const alone =
     'The Temporal namespace alone lets nobody remove a finished copy, and the listener needs no cloud identity.'
-  if (reached.length < names.length || names.length === 0)
-    return [ok(`${what}; the other targets would survive. ${alone}`)]
+  if (reached.length < names.length) return [ok(`${what}; the other targets would survive. ${alone}`)]
   return [
     warning(
       'CK-NO-TARGET-SURVIVES',
