@@ -47,6 +47,8 @@ export function toFailure(error: unknown, activity: string): unknown {
     type: code,
     message: `${code}  ${message}${cure === undefined ? '' : `\n  ${cure}`}`,
     nonRetryable: code === 'CK-TARGET-UNKNOWN' || (permanent.has(code) && !neverGivenUp.has(activity)),
+    // nothing is wrong that time, or more room, will not mend: no error in the UI's and the SDK's eyes
+    ...(code === 'CK-DEFERRED' ? { category: 'BENIGN' as const } : {}),
     // 0 would ask again without any pause, for ever
     ...(typeof retryAfterSeconds === 'number' && retryAfterSeconds > 0
       ? { nextRetryDelay: `${retryAfterSeconds} seconds` }

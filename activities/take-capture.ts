@@ -106,8 +106,8 @@ function achieved(wasDetached: boolean, { consistency }: CaptureRequest): Consis
 
 /** The targets that have no room for a copy. @throws CodedError `CK-DEFERRED` when that is all of them */
 async function withoutRoom(
-  { targets }: Deps,
-  { volumeId, targets: wanted }: CaptureRequest,
+  { targets, log }: Deps,
+  { volumeId, archive, targets: wanted }: CaptureRequest,
   { sizeGib, host }: Volume,
   context: CopyContext,
 ): Promise<Deferral[]> {
@@ -117,6 +117,7 @@ async function withoutRoom(
     const fit = await findTarget(targets, target).preflight?.({ sizeGib, host }, context, { force })
     if (fit?.fits === false) deferred.push({ target, reason: fit.reason })
   }
+  for (const { target, reason } of deferred) log.info({ volume: volumeId, archive, target, reason }, 'there is no room')
   if (deferred.length === 0 || deferred.length < wanted.length) return deferred
   const reasons = deferred.map(({ target, reason }) => `${target}: ${reason}`)
   throw new CodedError('CK-DEFERRED', `the archive of volume ${volumeId} is put off: ${reasons.join('. ')}`, {

@@ -34,6 +34,11 @@ describe('toFailure', () => {
     expect(failureOf(coded(code))).toMatchObject({ type: code, nonRetryable: true })
   })
 
+  it('gives up what is put off without calling it an error', () => {
+    expect(failureOf(coded('CK-DEFERRED'))).toMatchObject({ nonRetryable: true, category: 'BENIGN' })
+    expect(failureOf(coded('CK-CLOUD-QUOTA')).category).not.toBe('BENIGN')
+  })
+
   it.each([
     'CK-CLOUD-UNAVAILABLE',
     'CK-CLOUD-ANSWER-LOST',
