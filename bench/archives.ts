@@ -10,6 +10,7 @@ import {
   type ArchiveRequest,
 } from '../workflows/messages.js'
 import { bareQueue } from './bare-workflows.js'
+import { cpuMeter, cpuNote } from './cpu-meter.js'
 import type { Figure } from './figure.js'
 import { historyOf } from './history.js'
 import type { BenchNamespace } from './place.js'
@@ -32,15 +33,18 @@ export const archives: Figure = {
     const namespace = await place.openNamespace()
     try {
       const control = await namespace.start('control')
-      await namespace.start('bare-worker')
+      const worker = await namespace.start('bare-worker')
       const { workflow } = namespace.client
+      /** Of which to tell what it wrote into its history. */
+      const last = { ours: '', bare: '', entity: '', run: '' }
       const ours = () =>
         rateOf(count, () =>
           eachOf(count, atOnce, async () => {
             const request = requestFor(randomUUID())
             const { volume, slot } = request
+            last.ours = archiveWorkflowId(volume.id, slot, 1)
             await workflow.execute(workflowTypes.archiveVolume, {
-              ...{ workflowId: archiveWorkflowId(volume.id, slot, 1), taskQueue: controlQueue, args: [request] },
+              ...{ workflowId: last.ours, taskQueue: controlQueue, args: [request] },
             })
           }),
         )
@@ -48,6 +52,7 @@ export const archives: Figure = {
         rateOf(count, () =>
           eachOf(count, atOnce, async () => {
             const workflowId = `bare/${randomUUID()}`
+            last.bare = workflowId
             await workflow.execute('bareActs', { workflowId, taskQueue: bareQueue, args: [workflowId, acts] })
           }),
         )
@@ -63,7 +68,8 @@ export const archives: Figure = {
             const end = new Promise<void>((resolve) => {
               released.set(volume, resolve)
             })
-            await hint(namespace, volume)
+            last.run = await hint(namespace, volume)
+            last.entity = volumeWorkflowId(volume)
             await end
           }),
         )
@@ -71,13 +77,16 @@ export const archives: Figure = {
       await whole()
       const rates: number[] = []
       const barePerRound: number[] = []
+      const cpu = { ours: cpuMeter(control), whole: cpuMeter(control), bare: cpuMeter(worker) }
       const measured = await interleave(rounds, {
-        ours,
+        ours: () => cpu.ours.during(ours),
         bare: async () => {
-          barePerRound.push(await bare())
-          // the last archives' ends are still taken note of; that belongs to them
-          rates.push(await whole())
-          await sleep(500)
+          barePerRound.push(await cpu.bare.during(bare))
+          await cpu.whole.during(async () => {
+            rates.push(await whole())
+            // the last archives' ends are still taken note of; that belongs to them
+            await sleep(500)
+          })
           return barePerRound.at(-1) ?? 0
         },
       })
@@ -89,7 +98,11 @@ export const archives: Figure = {
           ...measured,
           bareIs,
           goal: { of: 'ratio', is: 'at least', value: 0.8 },
-          notes: await events(namespace),
+          notes: [
+            cpuNote('an archive', rounds * count, cpu.ours, cpu.bare),
+            `an archive: ${await historyOf(namespace, last.ours)}`,
+            `bare: ${await historyOf(namespace, last.bare)}`,
+          ],
         },
         {
           work: 'hint → archive → point, the same',
@@ -99,7 +112,10 @@ export const archives: Figure = {
           bareIs,
           ratio: summary(ratios(rates, barePerRound)),
           goal: null,
-          notes: [`an entity's part: ${await historyOf(namespace, volumeWorkflowId(volumes[0] ?? ''))}`],
+          notes: [
+            cpuNote('an archive', rounds * count, cpu.whole, cpu.bare),
+            `an entity's part: ${await historyOf(namespace, last.entity, last.run)}`,
+          ],
         },
       ]
     } finally {
@@ -108,11 +124,13 @@ export const archives: Figure = {
   },
 }
 
-async function hint({ client }: BenchNamespace, volume: string): Promise<void> {
-  await client.workflow.signalWithStart(workflowTypes.watchVolume, {
+/** @returns the run that was told */
+async function hint({ client }: BenchNamespace, volume: string): Promise<string> {
+  const { signaledRunId } = await client.workflow.signalWithStart(workflowTypes.watchVolume, {
     ...{ workflowId: volumeWorkflowId(volume), taskQueue: controlQueue, signal: hintSignal },
     signalArgs: [[{ messageId: randomUUID(), event: 'volume.create.end' }]],
   })
+  return signaledRunId
 }
 
 /** What an entity asks of an archive; nobody holds lanes here. */
@@ -129,19 +147,4 @@ function requestFor(id: string): ArchiveRequest {
     ...{ policy: 'all', policyHash: '', slot: manualSlot(randomUUID()), attempt: 1 },
     ...{ capture: null, group: null, first: false, entity: null },
   }
-}
-
-/** What one of each wrote into its history. */
-async function events(namespace: BenchNamespace): Promise<string[]> {
-  const told: string[] = []
-  for (const type of [workflowTypes.archiveVolume, 'bareActs']) {
-    for await (const { workflowId } of namespace.client.workflow.list({
-      query: `WorkflowType = '${type}'`,
-      pageSize: 1,
-    })) {
-      told.push(`${type}: ${await historyOf(namespace, workflowId)}`)
-      break
-    }
-  }
-  return told
 }

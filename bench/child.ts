@@ -11,6 +11,8 @@ export interface Child {
   call<T>(act: string, ...args: unknown[]): Promise<T>
   /** Is told what the process tells by itself. */
   onTold(listener: (subject: string, what: string, at: number) => void): void
+  /** Milliseconds of CPU that it has used. */
+  cpuMs(): Promise<number>
   /** Lets it end in order. */
   stop(): Promise<void>
 }
@@ -77,8 +79,13 @@ export async function startChild(
     onTold: (listener) => {
       listeners.push(listener)
     },
+    cpuMs: async () => {
+      const { user, system } = (await call('cpu')) as NodeJS.CpuUsage
+      return (user + system) / 1000
+    },
     async stop() {
-      await call('stop')
+      // after Ctrl-C it has ended before us
+      if (ended === null) await call('stop').catch(() => undefined)
       await exit
     },
   }

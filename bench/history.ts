@@ -2,8 +2,8 @@ import proto from '@temporalio/proto'
 import type { BenchNamespace } from './place.js'
 
 /** How many events of which kind a workflow's history holds, for people: each workflow task is a turn of the server. */
-export async function historyOf({ client }: BenchNamespace, workflowId: string): Promise<string> {
-  const { events } = await client.workflow.getHandle(workflowId).fetchHistory()
+export async function historyOf({ client }: BenchNamespace, workflowId: string, runId?: string): Promise<string> {
+  const { events } = await client.workflow.getHandle(workflowId, runId).fetchHistory()
   const counts = new Map<string, number>()
   for (const { eventType } of events ?? []) {
     const name = proto.temporal.api.enums.v1.EventType[eventType ?? 0]?.replace('EVENT_TYPE_', '') ?? 'unknown'

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { openBroker } from './broker.js'
+import { cpuMeter, cpuNote } from './cpu-meter.js'
 import type { Figure } from './figure.js'
 import { created } from './notifications.js'
 import { interleave } from './rounds.js'
@@ -22,21 +23,25 @@ export const signalling: Figure = {
       // no worker takes part: what workflows do with signals is another figure
       const volumesOf = { ours: volumes(counts.volumes), bare: volumes(counts.volumes) }
       let signalled = 0
+      let cpu = { ours: cpuMeter(ours), bare: cpuMeter(bare) }
       const take = async () => {
         // in turn: no two for one volume wait at once, since those would be one signal
         const bodies = Array.from({ length: signals }, (_, index) =>
           created(volumesOf.ours[index % counts.volumes] ?? ''),
         )
         await broker.fill(queue, bodies)
-        const taken = await ours.call<{ rate: number; signalled: number }>('take', queue, broker.exchange, signals)
+        const taken = await cpu.ours.during(() =>
+          ours.call<{ rate: number; signalled: number }>('take', queue, broker.exchange, signals),
+        )
         signalled += taken.signalled
         return taken.rate
       }
-      const signal = () => bare.call<number>('signal', volumesOf.bare, signals, atOnce)
+      const signal = () => cpu.bare.during(() => bare.call<number>('signal', volumesOf.bare, signals, atOnce))
       // starts the workflows; from then on all are told of existing ones
       await signal()
       await take()
       signalled = 0
+      cpu = { ours: cpuMeter(ours), bare: cpuMeter(bare) }
       const measured = await interleave(rounds, { ours: take, bare: signal })
       return [
         {
@@ -45,7 +50,10 @@ export const signalling: Figure = {
           ...measured,
           bareIs: `signalWithStart from one client, ${String(atOnce)} in flight`,
           goal: { of: 'ratio', is: 'at least', value: 0.8 },
-          notes: [`${String(signalled)} signals for ${String(signals * rounds)} notifications`],
+          notes: [
+            `${String(signalled)} signals for ${String(signals * rounds)} notifications`,
+            cpuNote('a signal', rounds * signals, cpu.ours, cpu.bare),
+          ],
         },
       ]
     } finally {

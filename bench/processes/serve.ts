@@ -26,6 +26,7 @@ export function serve(
 async function answer(begun: ReturnType<Parameters<typeof serve>[0]>, act: string, args: unknown[]): Promise<unknown> {
   const { acts, stop } = await begun
   if (act === 'ready') return null
+  if (act === 'cpu') return process.cpuUsage()
   if (act === 'stop') return stop()
   const asked = acts?.[act]
   if (asked === undefined) throw new Error(`nobody serves ${act}`)
