@@ -64,7 +64,7 @@ export async function consume(consumption: Consumption): Promise<'stopped' | 'lo
     }
   } finally {
     tasks.abort()
-    if (ended.isOpen()) await closeQuietly(channel)
+    if (ended.leave()) await closeQuietly(channel)
     handOver.forget()
   }
 }
@@ -139,6 +139,8 @@ function addressOf({ fields }: ConsumeMessage): { exchange: string; routing_key:
 interface Ended {
   lost: Promise<'lost'>
   isOpen(): boolean
+  /** From now on nothing is acknowledged: on a channel that is closing that throws. Returns whether it was open. */
+  leave(): boolean
 }
 
 function watch(channel: Channel, log: Log): Ended {
@@ -152,7 +154,12 @@ function watch(channel: Channel, log: Log): Ended {
       resolve('lost')
     })
   })
-  return { lost, isOpen: () => open }
+  function leave(): boolean {
+    const wasOpen = open
+    open = false
+    return wasOpen
+  }
+  return { lost, isOpen: () => open, leave }
 }
 
 function once(): { fired: Promise<'lost'>; fire: (value: 'lost') => void } {
