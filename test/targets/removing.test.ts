@@ -55,6 +55,38 @@ describe('removing a copy', () => {
     expect(bench.cloud.backups.has(backup.id)).toBe(true)
   })
 
+  it("asks no second time, after Cinder failed, where that could take another backup's data with it", async () => {
+    const { bench, copy, backup } = await written()
+    const { id: volumeId } = bench.cloud.addVolume({ sizeGib: 1 })
+    // as a `force` copy is of a tenant's volume, of which the tenant may make a backup meanwhile
+    backup.volumeId = volumeId
+    const snapshot = await bench.cloud.api.createSnapshot({ volumeId, name: 'theirs', force: true })
+    let theirs = ''
+    const deleteBackup = bench.cloud.api.deleteBackup.bind(bench.cloud.api)
+    bench.cloud.api.deleteBackup = async (id) => {
+      bench.cloud.api.deleteBackup = deleteBackup
+      bench.cloud.pool.delete(backup.image ?? '')
+      backup.status = 'error_deleting'
+      theirs = (await bench.cloud.api.createBackup({ volumeId, snapshotId: snapshot.id, name: id })).id
+      bench.cloud.advance(10_000)
+    }
+    await expect(remove(bench, copy)).rejects.toMatchObject({ code: 'CK-BACKUP-NOT-DELETED' })
+    await expect(remove(bench, copy)).rejects.toMatchObject({ code: 'CK-COPY-REMOVAL-UNSAFE' })
+    expect(bench.cloud.pool.has(bench.cloud.backups.get(theirs)?.image ?? '')).toBe(true)
+  })
+
+  it('waits for a deletion that takes hours, however old the copy is', async () => {
+    const { bench, copy, backup } = await written()
+    bench.cloud.advance(40 * 3_600_000)
+    bench.cloud.api.deleteBackup = async (id) => {
+      await Promise.resolve()
+      backup.status = 'deleting'
+      bench.cloud.later(() => bench.cloud.backups.delete(id), 5 * 3_600_000)
+    }
+    await remove(bench, copy)
+    expect(bench.cloud.calls.some(({ call }) => call === 'resetStatus')).toBe(false)
+  })
+
   it('resets what Cinder failed to delete, and deletes it then', async () => {
     const { bench, copy, backup } = await written()
     backup.status = 'error_deleting'
