@@ -14,7 +14,7 @@ export function readYaml(text: string): ReadYaml {
   const lines = new LineCounter()
   // pretty errors quote the source, where a password may stand
   const document: Document = parseDocument(text, { lineCounter: lines, prettyErrors: false, stringKeys: true })
-  const faults = document.errors.map((error) => toFault(error, document, lines))
+  const faults = [...document.errors, ...document.warnings].map((error) => toFault(error, document, lines))
   if (faults.some(({ message }) => !message.includes('twice'))) return { document, lines, data: null, faults }
   try {
     return { document, lines, data: document.toJS() ?? {}, faults }
@@ -29,6 +29,10 @@ function toFault(error: YAMLError, document: Document, lines: LineCounter): Faul
   const { line } = lines.linePos(error.pos[0])
   if (error.code === 'DUPLICATE_KEY') {
     return { line, path: pathOfKey(document, error.pos[0]), message: 'stands twice in the same map' }
+  }
+  if (error.code === 'TAG_RESOLVE_FAILED') {
+    // its value would be taken for a plain text: `!env NAME` for "NAME"
+    return { line, path: '', message: 'has a tag (!…) that means nothing here; write the value itself' }
   }
   // some messages end with the source that was not understood
   const [message = ''] = error.message.split(/: |\n/)
