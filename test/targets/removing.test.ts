@@ -34,17 +34,26 @@ describe('removing a copy', () => {
     const snapshot = await bench.cloud.api.createSnapshot({ volumeId, name: 'theirs', force: true })
     const theirs = await bench.cloud.api.createBackup({ volumeId, snapshotId: snapshot.id, name: 'theirs' })
     bench.cloud.advance(10_000)
-    // as after a `force` copy: both are of one volume
+    // as after a `force` copy: both are of one volume, but theirs is one of their own project
     backup.volumeId = volumeId
+    Object.assign(bench.cloud.backups.get(theirs.id) ?? {}, { projectId: 'theirs' })
     await expect(remove(bench, copy)).rejects.toMatchObject({ code: 'CK-COPY-REMOVAL-UNSAFE' })
     expect(bench.cloud.pool.has(bench.cloud.backups.get(theirs.id)?.image ?? '')).toBe(true)
     expect(bench.cloud.backups.has(backup.id)).toBe(true)
   })
 
-  it('refuses it while Cinder reads it', async () => {
+  it.each(['creating', 'restoring'])('refuses it while Cinder is %s it', async (status) => {
     const { bench, copy, backup } = await written()
-    backup.status = 'restoring'
+    backup.status = status
     await expect(remove(bench, copy)).rejects.toMatchObject({ code: 'CK-COPY-BUSY' })
+  })
+
+  it('refuses it when the backup says that it is of another archive', async () => {
+    const { bench, copy, backup } = await written()
+    await expect(remove(bench, { ...copy, archiveId: randomUUID() })).rejects.toMatchObject({
+      code: 'CK-COPY-NOT-OURS',
+    })
+    expect(bench.cloud.backups.has(backup.id)).toBe(true)
   })
 
   it('does not take the answer of a cloud without a backup service for a deletion', async () => {
