@@ -126,6 +126,11 @@ export function readMark(metadata: Record<string, string>): Mark {
   }
 }
 
+/** Whether a copy was read back, with whatever result: then it was whole once, and no archive removes it as a leftover. */
+export function isJudged(metadata: Record<string, string>): boolean {
+  return readMark(metadata).state !== 'unverified'
+}
+
 /**
  * Other characters as `\uXXXX`: MySQL's `utf8` cannot hold those beyond three bytes, and a piece of pure ASCII can be
  * cut anywhere.

@@ -182,6 +182,22 @@ describe('removing temporaries', () => {
     expect(bench.cloud.volumes.has(restored.id)).toBe(true)
   })
 
+  it.each(['verified', 'suspect', 'damaged'] as const)(
+    'leaves a copy alone that was found %s, although Cinder calls it failed since then',
+    async (state) => {
+      const { bench, capture, copy, backup } = await written()
+      const mark = { state, rootHash: null, verifiedAt: null, reason: null }
+      await bench.open().markCopy(copy, mark, contextFor().context)
+      backup.status = 'error'
+      const archive = { archiveId: capture.archiveId, volumeId: capture.volume.volumeId }
+      await bench.open().removeTemporaries(archive, contextFor().context)
+      expect(bench.cloud.backups.has(backup.id)).toBe(true)
+      const again = await bench.open().writeCopy(capture, null, contextFor().context)
+      expect(again.ref).not.toEqual(copy.ref)
+      expect(bench.cloud.backups.has(backup.id)).toBe(true)
+    },
+  )
+
   it('leaves the volumes of another installation alone', async () => {
     const bench = fakeBench('ceph')
     const capture = await bench.capture()

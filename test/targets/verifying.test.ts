@@ -28,6 +28,16 @@ describe('verifying a copy', () => {
     expect(verification.reason?.match(/sha256-4m:/g)).toHaveLength(2)
   })
 
+  it('calls it damaged when Cinder calls it failed, with the reason and without a restore', async () => {
+    const { bench, capture, copy } = await written()
+    Object.assign(bench.cloud.backups.get(copy.ref['backupId'] ?? '') ?? {}, { status: 'error', failReason: 'gone' })
+    expect(await verify(bench, copy, capture)).toMatchObject({
+      state: 'damaged',
+      reason: expect.stringContaining('error: gone') as unknown,
+    })
+    expect(called(bench, 'restoreBackup')).toEqual([])
+  })
+
   it('calls it damaged when Cinder knows it no longer', async () => {
     const { bench, capture, copy } = await written()
     bench.cloud.backups.clear()
