@@ -313,6 +313,12 @@ describe('verifying a copy', () => {
     const volume = bench.cloud.volumes.get(capture.volume.volumeId)
     if (volume !== undefined) volume.sizeGib = 2
     const copy = await bench.open().writeCopy(capture, null, contextFor().context)
+    const [[image, data] = ['', content('none')]] = [...bench.cloud.pool]
+    const beyond: [number, Uint8Array][] = [
+      [2 ** 30, Buffer.from('beyond')],
+      [1.5 * 2 ** 30, Buffer.from('far beyond')],
+    ]
+    bench.cloud.pool.set(image, new Map([...data, ...beyond]))
     expect(await verify(bench, copy, capture)).toMatchObject({
       state: 'verified',
       rootHash: await bench.hashOfCapture(capture),
