@@ -86,6 +86,16 @@ describe('restoring a copy', () => {
     },
   )
 
+  it('restores nothing from a backup that does not say that it is ours', async () => {
+    const { bench, copy, backup } = await written()
+    backup.metadata['ck:installation'] = randomUUID()
+    const { id: volumeId } = bench.cloud.addVolume({ sizeGib: 1 })
+    await expect(
+      bench.open().restoreCopy(copy, { kind: 'volume', volumeId }, contextFor().context),
+    ).rejects.toMatchObject({ code: 'CK-COPY-NOT-OURS' })
+    expect(bench.cloud.calls.some(({ call }) => call === 'restoreBackup')).toBe(false)
+  })
+
   it('refuses a volume that is too small or in use, and reports a failed restore', async () => {
     const bench = fakeBench('ceph')
     const { id } = bench.cloud.addVolume({ sizeGib: 2, name: 'two' })

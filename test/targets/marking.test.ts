@@ -89,6 +89,15 @@ describe('marking a copy', () => {
     expect(readMark(backup.metadata)).toEqual(mark)
   })
 
+  it('writes nothing on a backup that does not say that it is ours', async () => {
+    const { bench, copy, backup } = await written()
+    backup.metadata = { billing: 'team-7' }
+    await expect(bench.open().markCopy(copy, mark, contextFor().context)).rejects.toMatchObject({
+      code: 'CK-COPY-NOT-OURS',
+    })
+    expect(backup.metadata).toEqual({ billing: 'team-7' })
+  })
+
   it('gives up, and says so, when somebody puts it back for ever', async () => {
     const { bench, copy } = await written()
     bench.cloud.api.updateBackup = async () => Promise.resolve()

@@ -102,4 +102,12 @@ describe('writing by force', () => {
     const bench = fakeBench('chunked')
     await expect(forced(bench, await withoutSnapshot(bench))).rejects.toMatchObject({ code: 'CK-FORCE-REFUSED' })
   })
+
+  it('waits for another try while something else is done with the volume', async () => {
+    const bench = fakeBench('ceph')
+    const capture = await withoutSnapshot(bench)
+    const volume = bench.cloud.volumes.get(capture.volume.volumeId)
+    if (volume !== undefined) volume.status = 'backing-up'
+    await expect(forced(bench, capture)).rejects.toMatchObject({ code: 'CK-VOLUME-BUSY' })
+  })
 })
