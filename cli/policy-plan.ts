@@ -10,6 +10,7 @@ import { configOf, type Cli, type GlobalOptions } from './context.js'
 import { exitCodes, type ExitCode } from './exit-code.js'
 import { openCloud, type Cloud } from './open-cloud.js'
 import { json } from './output.js'
+import { printable } from './printable.js'
 import { table } from './table.js'
 import { count } from './words.js'
 
@@ -93,7 +94,7 @@ function reason(because: string): string {
 }
 
 function label({ id, name, projectName, projectId }: VolumeFacts): string {
-  return `${name === '' ? '' : `${name} `}${id} (${projectName ?? projectId})`
+  return printable(`${name === '' ? '' : `${name} `}${id} (${projectName ?? projectId})`)
 }
 
 function toJson(config: Config, plan: Plan, shown: PolicyPlan[]): unknown {
