@@ -50,6 +50,11 @@ export function toFailure(error: unknown, activity: string): unknown {
   return failure
 }
 
+/** What waits by Node's own means says `AbortError` when its act is cancelled. */
+function isCancelled(error: unknown): boolean {
+  return error instanceof CancelledFailure || (error instanceof Error && error.name === 'AbortError')
+}
+
 /** Casts every activity's error, and logs it with the ids that the UI shows. */
 export function failureInterceptor(log: Log): ActivityInboundCallsInterceptor {
   return {
@@ -68,7 +73,7 @@ export function failureInterceptor(log: Log): ActivityInboundCallsInterceptor {
             { activity, attempt, archive: workflowExecution?.workflowId ?? '', code, err: error },
             failure.message,
           )
-        } else if (!(failure instanceof ApplicationFailure) && !(failure instanceof CancelledFailure)) {
+        } else if (!(failure instanceof ApplicationFailure) && !isCancelled(failure)) {
           log.error(
             { activity, attempt, archive: workflowExecution?.workflowId ?? '', err: error },
             'unexpected failure',

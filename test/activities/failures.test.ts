@@ -147,6 +147,7 @@ describe('failureInterceptor', () => {
     const { lines, attempt } = remember()
     await attempt(ApplicationFailure.create({ type: 'CK-ARCHIVE-RUNNING', message: 'still runs', category: 'BENIGN' }))
     await attempt(new CancelledFailure('cancelled'))
+    await attempt(new DOMException('This operation was aborted', 'AbortError'))
     expect(lines).toEqual([])
     await attempt(new TypeError('a defect'))
     expect(lines).toMatchObject([{ level: 'error', fields: { activity: 'writeCopy' } }])
