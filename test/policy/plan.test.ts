@@ -1,0 +1,17 @@
+import { describe, expect, it } from 'vitest'
+import { planPolicies } from '../../policy/plan.js'
+import type { VolumeFacts } from '../../policy/policy.js'
+import { installation, policy, volumeFacts } from './volume-facts.js'
+
+describe('planPolicies', () => {
+  const warnings = (volumes: VolumeFacts[], project: string[]) =>
+    planPolicies(volumes, [policy('gold', { where: { project } })], installation).policies[0]?.warnings.join(' ') ?? ''
+
+  it('warns where a project is named and the names of projects cannot be read', () => {
+    const hidden = volumeFacts({ projectName: null })
+    expect(warnings([hidden], ['payments'])).toMatch(/of project payments, but the names of the projects of 1 volume/)
+    expect(warnings([hidden], [hidden.projectId])).not.toMatch(/cannot be read/)
+    expect(warnings([hidden, volumeFacts()], ['payments'])).not.toMatch(/cannot be read/)
+    expect(warnings([volumeFacts()], ['research'])).not.toMatch(/cannot be read/)
+  })
+})
