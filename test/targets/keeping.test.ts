@@ -31,7 +31,11 @@ describe('listing copies', () => {
     const read = readManifest(backup.metadata)
     if (!('manifest' in read)) throw new Error(read.unreadable)
     backup.name = `${backup.name}-2`
-    Object.assign(backup.metadata, manifestToMetadata({ ...read.manifest, target: 'cinder-2' }))
+    // what was read may be shorter than what was written
+    const rest = Object.entries(backup.metadata).filter(([key]) => !/^ck:\d+$/.test(key))
+    const theirs = manifestToMetadata({ ...read.manifest, target: 'cinder-2' })
+    backup.metadata = { ...Object.fromEntries(rest), ...theirs }
+    expect(readManifest(backup.metadata)).toHaveProperty('manifest')
     expect(await bench.open().listCopies(capture.volume.volumeId, contextFor().context)).toEqual([])
     await expect(remove(bench, copy)).rejects.toMatchObject({ code: 'CK-COPY-NOT-OURS' })
     const own = await bench.open().writeCopy(capture, null, contextFor().context)
