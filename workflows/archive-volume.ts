@@ -14,7 +14,7 @@ import type { ControlActivities } from '../activities/control-activities.js'
 import type { Capture, Copy } from '../targets/target.js'
 import { failureOf } from './failure-of.js'
 import type { ArchiveOutcome, ArchiveRequest, TargetOutcome, TargetPlan } from './messages.js'
-import { archiveFailedType, laneFreedSignal, outcomeQuery } from './messages.js'
+import { archiveFailedType, copiedSignal, laneFreedSignal, outcomeQuery } from './messages.js'
 import { moveActivities } from './move-activities.js'
 import { showArchive } from './show-archive.js'
 
@@ -34,8 +34,11 @@ const releasing = proxyActivities<Pick<ControlActivities, 'releaseCapture'>>({
 
 /** A request whose answer was lost may still be carried out this much later (proxies give up after a minute). */
 const unclearFor = '2 minutes'
-/** How long to wait before asking again for what cannot be removed yet. */
-const releasePause = '1 minute'
+/**
+ * How long to wait before asking again for what cannot be removed yet: a tenant's clone may hold a snapshot for years,
+ * and each time leaves a dozen events in a history that has room for 50,000.
+ */
+const releasePause = { firstMinutes: 1, longestMinutes: 360 }
 
 /**
  * One recovery point: capture → write → verify on every target side by side → release. Every name it uses comes from
@@ -102,7 +105,9 @@ async function beforeTooOld(
     if (!isCancellation(error) || CancellationScope.current().consideredCancelled) throw error
     const message = `CK-CAPTURE-TOO-OLD  not done within ${captureMaxAgeSeconds} s, the capture's maximum age`
     for (const target of outcome.targets) {
-      if (target.copy?.state !== 'verified') target.failure ??= { code: 'CK-CAPTURE-TOO-OLD', message }
+      if (target.copy?.state === 'verified' || target.failure !== null) continue
+      target.failure = { code: 'CK-CAPTURE-TOO-OLD', message }
+      if (target.copy?.state === 'unverified') target.copy = { ...target.copy, reason: target.copy.reason ?? message }
     }
   }
 }
@@ -178,9 +183,13 @@ async function verifyCopy(request: ArchiveRequest, plan: TargetPlan, copy: Copy,
     { target: plan.target, copy, capture },
   ])
   const verifiedAt = state === 'verified' ? new Date(Date.now()).toISOString() : null
-  return finishing.markCopy.executeWithOptions({ summary: `write “${state}” on the copy on ${plan.target}` }, [
-    { target: plan.target, copy, mark: { state, rootHash, verifiedAt, reason } },
-  ])
+  const mark = { state, rootHash, verifiedAt, reason }
+  // what was found out, damage above all, is not forgotten because the archive is cancelled now
+  return CancellationScope.nonCancellable(async () =>
+    finishing.markCopy.executeWithOptions({ summary: `write “${state}” on the copy on ${plan.target}` }, [
+      { target: plan.target, copy, mark },
+    ]),
+  )
 }
 
 /** The lane's holder is told at once; one that is gone will find the copy on the target. */
@@ -202,16 +211,28 @@ async function freeLane({ entity }: ArchiveRequest, target: string): Promise<voi
 async function release(request: ArchiveRequest, outcome: ArchiveOutcome): Promise<void> {
   showArchive(request, outcome, 'releasing')
   if (outcome.capture === null && mayAppearLater(outcome)) await sleep(unclearFor)
-  for (;;) {
+  for (let minutes = releasePause.firstMinutes; ; minutes = Math.min(2 * minutes, releasePause.longestMinutes)) {
     await Promise.all(request.targets.map(async ({ target }) => removeTemporaries(request, target)))
     try {
       await releaseCapture(request, outcome)
       return
     } catch (error) {
       log.warn('the capture cannot be released yet', { reason: failureOf(error).message })
-      await sleep(releasePause)
+      // its copies are good whatever becomes of the snapshot
+      if (minutes === releasePause.firstMinutes) await tellCopies(request, outcome)
+      await sleep(minutes * 60_000)
     }
   }
+}
+
+async function tellCopies({ entity }: ArchiveRequest, { targets }: ArchiveOutcome): Promise<void> {
+  const copies = targets.flatMap(({ copy }) => (copy === null ? [] : [copy]))
+  if (entity === null || copies.length === 0) return
+  await getExternalWorkflowHandle(entity)
+    .signal(copiedSignal, copies)
+    .catch(() => {
+      log.info('nobody wants to know of the copies', { entity })
+    })
 }
 
 /** Whether a snapshot may have been asked for without our knowing what became of it. */

@@ -39,6 +39,7 @@ export function freshState(): VolumeState {
     asked: [],
     refused: [],
     rebuilding: null,
+    leftovers: [],
     sourceGone: false,
     lastReasons: [],
   }
@@ -49,9 +50,13 @@ export function forgetPoints(state: VolumeState): VolumeState {
   return { ...state, points: [], trimmed: false, rebuilding: null }
 }
 
-/** Hints that arrive before the capture join the burst that waits for it; the first names the slot. */
-export function addHints(state: VolumeState, hints: Hint[], now: number): void {
-  for (const hint of hints) {
+/**
+ * Hints that arrive before the capture join the burst that waits for it; the first names the slot. What has not the
+ * shape of a hint (anybody can send a signal in the UI) is left out: an exception would stop the workflow for ever.
+ */
+export function addHints(state: VolumeState, hints: unknown, now: number): void {
+  for (const hint of Array.isArray(hints) ? hints : []) {
+    if (!isHint(hint)) continue
     if (state.seen.includes(hint.messageId)) continue
     state.seen = [...state.seen, hint.messageId].slice(-seenLimit)
     state.burst ??= { slot: eventSlot(hint), events: [], firstAt: now, dueAt: now, failures: 0 }
@@ -59,6 +64,11 @@ export function addHints(state: VolumeState, hints: Hint[], now: number): void {
     // whatever made looking fail may have ended with this event
     if (state.burst.failures > 0) state.burst.dueAt = Math.min(state.burst.dueAt, now)
   }
+}
+
+function isHint(hint: unknown): hint is Hint {
+  const { messageId, event } = (hint ?? {}) as Partial<Record<keyof Hint, unknown>>
+  return typeof messageId === 'string' && typeof event === 'string'
 }
 
 /** Takes the burst to be looked at: hints that come meanwhile open another one. */
@@ -152,7 +162,10 @@ export function endArchive(
   for (const target of ended.targets) freeLane(state, ended.archive, target)
   state.archives = state.archives.filter(({ archive }) => archive !== ended.archive)
   const outcomes = outcome?.targets ?? []
-  for (const { copy } of outcomes) if (copy !== null) putCopy(state, copy)
+  for (const { target, copy } of outcomes) {
+    if (copy !== null) putCopy(state, copy)
+    else dropPartial(state, ended.archiveId, target)
+  }
   trimPoints(state)
   if (options.retry) {
     for (const target of ended.targets) {
@@ -167,6 +180,13 @@ export function endArchive(
     }
   }
   forgetTries(state)
+}
+
+/** A target that was asked while an archive wrote to it told of a copy that was never finished. */
+function dropPartial(state: VolumeState, archiveId: string, target: string): void {
+  const isPartial = (copy: Copy) => copy.archiveId === archiveId && copy.target === target && copy.state === 'writing'
+  for (const point of state.points) point.copies = point.copies.filter((copy) => !isPartial(copy))
+  state.points = state.points.filter((point) => point.copies.length > 0)
 }
 
 /** Slots that nothing refers to any more need no count of tries. */
@@ -209,6 +229,17 @@ export function putCopy(state: VolumeState, copy: Copy): void {
   if (isAnother && known.state === 'verified') return
   point.rootHash ??= copy.rootHash
   point.copies = [...point.copies.filter(({ target }) => target !== copy.target), copy]
+}
+
+/** What an archive tells before its end; left out where it has not the shape of a copy. */
+export function addCopies(state: VolumeState, copies: unknown): void {
+  for (const copy of Array.isArray(copies) ? copies : []) if (isCopy(copy)) putCopy(state, copy)
+  trimPoints(state)
+}
+
+function isCopy(copy: unknown): copy is Copy {
+  const { target, point, archiveId, capturedAt } = (copy ?? {}) as Partial<Record<keyof Copy, unknown>>
+  return [target, point, archiveId, capturedAt].every((one) => typeof one === 'string')
 }
 
 function pointOf(copy: Copy): RecoveryPoint {
@@ -274,6 +305,7 @@ export function isFinished(state: VolumeState): boolean {
     state.rebuilding?.length === 0 &&
     (state.policy === null || state.sourceGone) &&
     state.archives.length === 0 &&
+    state.leftovers.length === 0 &&
     state.asked.length === 0 &&
     state.burst === null &&
     Object.keys(state.wants).length === 0

@@ -1,4 +1,5 @@
 import {
+  ApplicationFailure,
   CancellationScope,
   condition,
   continueAsNew,
@@ -8,11 +9,12 @@ import {
   workflowInfo,
 } from '@temporalio/workflow'
 import { assess } from './assess.js'
-import { followArchive, undoArchive } from './follow-archive.js'
-import type { AssessRequest, RunningArchive, Verdict, VolumeState } from './messages.js'
+import { followArchive, undoLeftover } from './follow-archive.js'
+import type { ArchiveNow, AssessRequest, LaneFreed, RunningArchive, Verdict, VolumeState } from './messages.js'
 import {
   archiveNowUpdate,
   archiveWorkflowId,
+  copiedSignal,
   hintSignal,
   laneFreedSignal,
   manualSlot,
@@ -25,6 +27,7 @@ import { beginRebuild, rebuildTarget } from './rebuild.js'
 import type { ArchiveHandle } from './start-archive.js'
 import { startArchive } from './start-archive.js'
 import {
+  addCopies,
   addHints,
   backoffMs,
   dropWant,
@@ -37,6 +40,7 @@ import {
   isFinished,
   nextAlarm,
   nextTry,
+  protectionOf,
   putBurstBack,
   ripeWants,
   statusOf,
@@ -48,6 +52,7 @@ import {
 const rebuildGrace = '30 seconds'
 /** Long before the server would ask for it: what an entity replays stays small. */
 const eventsPerRun = 200
+const leftoversAtOnce = 8
 
 /**
  * One for each volume that a policy protects or of which copies exist: gathers hints, decides when to archive, holds
@@ -57,40 +62,55 @@ const eventsPerRun = 200
  */
 export async function watchVolume(carried?: VolumeState): Promise<void> {
   const volumeId = workflowInfo().workflowId.slice('volume/'.length)
-  const state = carried ?? freshState()
+  // what an earlier release did not know of is fresh
+  const state = { ...freshState(), ...carried }
   let endedArchives = 0
-  let cancelled = false
+  let readAgain = false
   let shown = ''
 
   setHandler(hintSignal, (hints) => {
     addHints(state, hints, Date.now())
   })
-  setHandler(laneFreedSignal, ({ archive, target }) => {
-    freeLane(state, archive, target)
+  setHandler(laneFreedSignal, (freed: Partial<LaneFreed> | null | undefined) => {
+    const { archive: id, target } = freed ?? {}
+    if (id === undefined || target === undefined) return
+    freeLane(state, id, target)
+    // one that nobody follows (it was reset after its end, or started just before this workflow was terminated) is found
+    // like the archives of a workflow without memory
+    const isKnown = state.archives.some(({ archive }) => archive === id)
+    if (!isKnown && state.rebuilding !== null) readAgain = true
+  })
+  setHandler(copiedSignal, (copies) => {
+    addCopies(state, copies)
   })
   setHandler(pointsQuery, () => state.points)
   setHandler(statusQuery, () => statusOf(volumeId, state))
   setHandler(requestQuery, (id) => requestState(state, manualSlot(id)))
-  setHandler(archiveNowUpdate, ({ id, targets }) => {
-    const slot = manualSlot(id)
-    if (requestState(state, slot).state === 'unknown') state.asked.push({ slot, targets })
-    return { archive: archiveWorkflowId(volumeId, slot, 1) }
-  })
+  setHandler(
+    archiveNowUpdate,
+    ({ id, targets }) => {
+      const slot = manualSlot(id)
+      if (requestState(state, slot).state === 'unknown') state.asked.push({ slot, targets })
+      return { archive: archiveWorkflowId(volumeId, slot, 1) }
+    },
+    { validator: checkArchiveNow },
+  )
 
   // Cancel must not end what remembers the copies: it is taken as "read everything again"
   CancellationScope.current().cancelRequested.catch((error: unknown) => {
-    if (isCancellation(error)) cancelled = true
+    if (isCancellation(error)) readAgain = true
   })
   await CancellationScope.nonCancellable(live)
 
   async function live(): Promise<void> {
     await rebuild()
     for (const archive of state.archives) inBackground(follow(archive, null))
+    inBackground(undoLeftovers())
     for (;;) {
       shown = showVolume(volumeId, state, shown)
       await waitForWork()
       // the state is copied in the same breath as it is handed over: no signal can come between
-      if (cancelled) return continueAsNew<typeof watchVolume>(forgetPoints(state))
+      if (readAgain) return continueAsNew<typeof watchVolume>(forgetPoints(state))
       if (runIsLong() && !hasWork()) return continueAsNew<typeof watchVolume>(state)
       if (isFinished(state)) return
       await decide()
@@ -106,15 +126,34 @@ export async function watchVolume(carried?: VolumeState): Promise<void> {
       for (const archive of found.running) {
         if (!state.archives.some((known) => known.archive === archive.archive)) holdLanes(state, archive)
       }
-      for (const archive of found.terminated) inBackground(undoArchive(volumeId, archive))
+      state.leftovers = found.terminated.filter((one) => !state.archives.some(({ archive }) => archive === one.archive))
     }
     for (const target of state.rebuilding) inBackground(rebuildTarget(volumeId, target, state))
     await condition(() => state.rebuilding?.length === 0, rebuildGrace)
   }
 
+  /**
+   * Each is forgotten when it is done: this run may end before the last one is. A few at a time, since one that cannot
+   * be undone (a tenant's clone holds its snapshot) must not keep the others, nor a long list fill a run.
+   */
+  async function undoLeftovers(): Promise<void> {
+    const waiting = [...state.leftovers]
+    const undoOneByOne = async () => {
+      for (let archive = waiting.shift(); archive !== undefined; archive = waiting.shift()) {
+        await undoLeftover(volumeId, archive)
+        const { archive: id } = archive
+        state.leftovers = state.leftovers.filter((one) => one.archive !== id)
+      }
+    }
+    await Promise.all(Array.from({ length: leftoversAtOnce }, undoOneByOne))
+  }
+
   async function waitForWork(): Promise<void> {
     const alarm = nextAlarm(state)
-    const wake = () => hasWork() || cancelled || runIsLong() || isFinished(state) || nextAlarm(state) !== alarm
+    // what the UI shows changes without work, too: the last target that was asked answers
+    const protection = protectionOf(state)
+    const isShown = () => nextAlarm(state) === alarm && protectionOf(state) === protection
+    const wake = () => hasWork() || readAgain || runIsLong() || isFinished(state) || !isShown()
     if (alarm === null) await condition(wake)
     else await condition(wake, Math.max(alarm - Date.now(), 1))
   }
@@ -173,7 +212,8 @@ export async function watchVolume(carried?: VolumeState): Promise<void> {
       for (const target of targets) state.wants[target] = { ...want, at: Date.now() + backoffMs(failures + 1) }
       return
     }
-    for (const target of targets) dropWant(state, target)
+    // a lane that was taken meanwhile keeps its want
+    for (const target of targets) if (verdict.plan === null || !isBlocked(state, target)) dropWant(state, target)
     await start(verdict, { slot, events, failures })
   }
 
@@ -213,11 +253,12 @@ export async function watchVolume(carried?: VolumeState): Promise<void> {
   }
 
   async function follow(archive: RunningArchive, handle: ArchiveHandle | null): Promise<void> {
-    const { outcome, failure, retry } = await followArchive(volumeId, archive, handle)
+    const { outcome, failure, retry, isUndone } = await followArchive(volumeId, archive, handle)
     // a person sees that it failed, and asks again
     const again = retry && !archive.slot.startsWith('manual:')
     // what it did achieve nobody told: the targets know
     if (outcome === null) state.rebuilding = [...new Set([...(state.rebuilding ?? []), ...archive.targets])]
+    if (!isUndone) state.leftovers.push(archive)
     endArchive(state, archive, outcome, { now: Date.now(), retry: again, failure })
     if (outcome === null)
       await Promise.all(archive.targets.map(async (target) => rebuildTarget(volumeId, target, state)))
@@ -231,6 +272,14 @@ function requestState(state: VolumeState, slot: string) {
   if (state.asked.some((one) => one.slot === slot)) return { state: 'waiting' as const, reasons: state.lastReasons }
   const started = state.archives.some((one) => one.slot === slot) || state.points.some((point) => point.slot === slot)
   return { state: started ? ('started' as const) : ('unknown' as const), reasons: [] }
+}
+
+/** Anybody can send an update in the UI: one that makes no sense is refused, and stops nothing. */
+function checkArchiveNow(request: Partial<Record<keyof ArchiveNow, unknown>> | null | undefined): void {
+  const { id, targets } = request ?? {}
+  const areNames = targets === null || (Array.isArray(targets) && targets.every((one) => typeof one === 'string'))
+  if (typeof id === 'string' && id !== '' && areNames) return
+  throw ApplicationFailure.nonRetryable('archiveNow wants {id: <UUID>, targets: <names> or null}', 'CK-USAGE')
 }
 
 /** Background work ends by itself and never fails: whatever it throws is a bug, and is told. */

@@ -5,7 +5,7 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import type { ArchiveOutcome } from '../../workflows/messages.js'
-import { archiveFailedType } from '../../workflows/messages.js'
+import { archiveFailedType, pointsQuery, statusQuery } from '../../workflows/messages.js'
 import { copyOf, eventually, gate, workflowRig, type WorkflowRig } from '../helpers/workflow-rig.js'
 
 let rig: WorkflowRig
@@ -139,6 +139,41 @@ it('stops its writers before it cleans up, when it is cancelled', async () => {
   expect(stopped.sort()).toEqual(['one 0', 'two 0'])
   expect(order().at(-1)).toBe('releaseCapture')
 })
+
+it('writes down that a copy is damaged, even when it is cancelled just then', async () => {
+  const { markCopy } = rig.acts
+  rig.acts.verifyCopy = async () => ({ state: 'damaged', rootHash: 'x', reason: 'other hash', readBytes: 1 })
+  rig.acts.markCopy = async (request) => {
+    for (let i = 0; i < 40; i++) {
+      heartbeat()
+      await sleep(100)
+      cancellationSignal().throwIfAborted()
+    }
+    return markCopy(request)
+  }
+  const archive = await rig.archive()
+  await eventually('both are being marked', () => rig.named('markCopy').length === 2)
+  await archive.cancel()
+  await archive.result().catch(() => undefined)
+  expect(rig.stored.get('one')).toMatchObject([{ state: 'damaged' }])
+  expect(rig.stored.get('two')).toMatchObject([{ state: 'damaged' }])
+  expect(order().at(-1)).toBe('releaseCapture')
+})
+
+it('tells its entity of its copies when its snapshot cannot be removed', async () => {
+  rig.acts.releaseCapture = async () => {
+    throw ApplicationFailure.create({ type: 'CK-SNAPSHOT-BUSY', message: 'a clone holds it' })
+  }
+  await rig.hint('volume.create.end')
+  const copies = await eventually(
+    'the point',
+    async () => (await rig.entity.query(pointsQuery))[0]?.copies ?? false,
+    50,
+  )
+  expect(copies).toMatchObject([{ state: 'verified' }, { state: 'verified' }])
+  const { archives } = await rig.entity.query(statusQuery)
+  expect(archives).toHaveLength(1)
+}, 90_000)
 
 it('releases its capture at its maximum age, whatever is unfinished', async () => {
   const { writeCopy } = rig.acts
