@@ -119,9 +119,13 @@ describe('where the driver is another than it was taken for', () => {
     const manifest = readManifest(metadata)
     if (!('manifest' in manifest)) throw new Error(manifest.unreadable)
     const { archiveId, snapshotId } = second
+    // what was read may be shorter than what was written, and a piece left over would make it unreadable
+    const marks = Object.fromEntries(Object.entries(metadata).filter(([key]) => !/^ck:\d+$/.test(key)))
+    const written = { ...marks, ...manifestToMetadata({ ...manifest.manifest, archiveId, snapshotId }) }
+    expect(readManifest(written)).toHaveProperty('manifest')
     const made = await bench.cloud.api.createBackup({
       ...{ volumeId, snapshotId, name: `ck-${volumeId}-${archiveId}-cinder` },
-      metadata: { ...metadata, ...manifestToMetadata({ ...manifest.manifest, archiveId, snapshotId }) },
+      metadata: written,
     })
     bench.cloud.advance(10_000)
     expect(bench.cloud.backups.get(made.id)).toMatchObject({ status: 'error', failReason: 'rbd.ImageExists' })
