@@ -17,12 +17,29 @@ export function readYaml(text: string): ReadYaml {
   const faults = [...document.errors, ...document.warnings].map((error) => toFault(error, document, lines))
   if (faults.some(({ message }) => !message.includes('twice'))) return { document, lines, data: null, faults }
   try {
-    return { document, lines, data: document.toJS() ?? {}, faults }
+    return { document, lines, data: document.toJS() ?? {}, faults: [...faults, ...droppedKeys(document, lines)] }
   } catch (error) {
     // the library counts how often aliases are followed, and names an unknown one
     if (!(error instanceof ReferenceError)) throw error
     return { document, lines, data: null, faults: [...faults, { line: null, path: '', message: error.message }] }
   }
+}
+
+/** zod leaves `__proto__` out of a map without a word: a policy or a condition of this name would not exist. */
+function droppedKeys(document: Document, lines: LineCounter): Fault[] {
+  const faults: Fault[] = []
+  visit(document, {
+    Pair(_index, { key }) {
+      if (!isScalar(key) || key.value !== '__proto__') return
+      const offset = key.range?.[0] ?? 0
+      faults.push({
+        line: lines.linePos(offset).line,
+        path: pathOfKey(document, offset),
+        message: 'is no name that can be used here',
+      })
+    },
+  })
+  return faults
 }
 
 function toFault(error: YAMLError, document: Document, lines: LineCounter): Fault {

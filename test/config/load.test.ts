@@ -57,6 +57,15 @@ describe('a fault', () => {
     )
   })
 
+  it('is a name that would be dropped without a word', () => {
+    expect(faultOf('databases:', '__proto__:')).toBe(
+      'cinderkeep.yaml:6  policies.__proto__: is no name that can be used here',
+    )
+    expect(faultOf('    copies:', '    where: {metadata: {__proto__: x, archive: gold}}\n    copies:')).toBe(
+      'cinderkeep.yaml:7  policies.databases.where.metadata.__proto__: is no name that can be used here',
+    )
+  })
+
   it('is a value of the wrong kind, out of a list, or missing', () => {
     expect(faultOf('kind: cinder-backup}\n  cinder', 'kind: cinder-bakup}\n  cinder')).toMatch(
       /^cinderkeep.yaml:3 {2}targets.vault.kind: "cinder-bakup", expected one of cinder-backup, .*did you mean "cinder-backup"\?$/,
