@@ -7,6 +7,7 @@ import type { Log } from '../log/log.js'
 /** What trying again cannot mend: the archive gives up, and its slot is tried anew later. Everything else is retried. */
 const permanent = new Set<string>([
   'CK-VOLUME-GONE',
+  'CK-PROJECT-NAME-HIDDEN',
   'CK-CAPTURE-LOST',
   'CK-CONSISTENCY-FLOOR',
   'CK-BACKUP-FAILED',

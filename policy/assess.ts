@@ -18,6 +18,7 @@ export function assess(input: AssessInput): Decision {
     kind,
     reasons,
     policy: policy?.name ?? null,
+    undecided: selection.undecided,
     settleSeconds,
     consistency,
     copies,

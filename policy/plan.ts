@@ -28,10 +28,15 @@ export function planPolicies(
   const plans = policies.map((policy): PolicyPlan => ({ policy, protects: [], shadowed: [], warnings: [] }))
   const plan: Plan = { policies: plans, neverSelected: [], unprotected: [] }
   for (const volume of volumes) {
-    const { policy, neverBecause, reasons, shadows } = select(volume, policies, installation, internalProjectId)
+    const { policy, neverBecause, reasons, shadows, undecided } = select(
+      volume,
+      policies,
+      installation,
+      internalProjectId,
+    )
     if (neverBecause !== null) {
       plan.neverSelected.push({ volume, because: neverBecause })
-    } else if (policy === null) {
+    } else if (policy === null || undecided.length > 0) {
       plan.unprotected.push({ volume, reasons })
     } else {
       const because = reasons.find((reason) => reason.startsWith(`Policy ${policy.name} protects it: `)) ?? ''
@@ -45,7 +50,7 @@ export function planPolicies(
   return plan
 }
 
-/** A project's name says nothing about volumes whose projects' names are hidden from us: a later policy may take them. */
+/** A project's name says nothing about volumes whose projects' names are hidden from us: they are not archived. */
 function unknownProjects({ where }: Policy, volumes: VolumeFacts[]): string[] {
   const nameless = volumes.filter(({ projectName }) => projectName === null).length
   const known = new Set(volumes.flatMap(({ projectId, projectName }) => [projectId, projectName]))

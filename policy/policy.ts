@@ -55,6 +55,8 @@ export interface Selection {
   reasons: string[]
   /** Names of later policies that would have matched too. */
   shadows: string[]
+  /** Names of earlier policies that may protect it: they name projects, and the name of the volume's is not known. */
+  undecided: string[]
 }
 
 /** What the pure `assess` looks at. */
@@ -77,6 +79,8 @@ export interface Decision {
   kind: 'archive' | 'wait' | 'none'
   reasons: string[]
   policy: string | null
+  /** Names of policies before it that may protect the volume; unless there are none, nothing is decided. */
+  undecided: string[]
   settleSeconds: number
   consistency: { prefer: Consistency[]; require: Consistency }
   /** `force` already decided by size, window and events (never on create or detach). */

@@ -14,4 +14,11 @@ describe('planPolicies', () => {
     expect(warnings([hidden, volumeFacts()], ['payments'])).not.toMatch(/cannot be read/)
     expect(warnings([volumeFacts()], ['research'])).not.toMatch(/cannot be read/)
   })
+
+  it('counts a volume as protected by no policy where an earlier one may protect it', () => {
+    const policies = [policy('gold', { where: { project: ['payments'] } }), policy('all')]
+    const plan = planPolicies([volumeFacts({ projectName: null })], policies, installation)
+    expect(plan.policies[1]?.protects).toEqual([])
+    expect(plan.unprotected[0]?.reasons[0]).toMatch(/^Whether policy gold protects it cannot be told: /)
+  })
 })
