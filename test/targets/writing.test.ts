@@ -30,6 +30,17 @@ describe('writing with the Ceph driver', () => {
     expect(request?.['volumeId']).not.toBe(capture.volume.volumeId)
   })
 
+  it('cuts a long description between characters, as Cinder counts them', async () => {
+    const bench = fakeBench('ceph')
+    const capture = await bench.capture()
+    for (const name of ['🐘'.repeat(255), `a${'🐘'.repeat(254)}`]) {
+      await write(bench, await bench.captureOf(capture.volume.volumeId, { volume: { ...capture.volume, name } }))
+      const description = requested(bench).at(-1)?.['description'] as string
+      expect(Array.from(description)).toHaveLength(255)
+      expect(description).toMatch(/🐘$/u)
+    }
+  })
+
   it("gives the temporary volume the source's metadata, for a restore without us to find it", async () => {
     const bench = fakeBench('ceph')
     const capture = await bench.capture()
