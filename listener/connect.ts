@@ -24,16 +24,22 @@ const heartbeatSeconds = 30
 
 /**
  * Connects to the first host that answers; tries no further host once `stopAt` is aborted.
+ * @param name what the broker's own list of connections shows
  * @throws CodedError `CK-RABBIT-REFUSED` when a broker refused us and none accepted, else `CK-RABBIT-UNREACHABLE`
  */
-export async function connectBroker(options: ListenOptions, log: Log, stopAt: AbortSignal): Promise<BrokerConnection> {
+export async function connectBroker(
+  options: ListenOptions,
+  log: Log,
+  stopAt: AbortSignal,
+  name = 'cinderkeep listener',
+): Promise<BrokerConnection> {
   const addresses = parseBrokerUrl(requireUrl(options))
   const secrets = await readSecrets(options)
   const failures: { address: BrokerAddress; error: unknown }[] = []
   for (const address of addresses) {
     if (stopAt.aborted) break
     try {
-      return watch(address, await open(address, secrets), log)
+      return watch(address, await open(address, secrets, name), log)
     } catch (error) {
       failures.push({ address, error })
     }
@@ -53,7 +59,7 @@ export function requireUrl({ url, caFile, certFile }: ListenOptions): string {
   throw new CodedError('CK-RABBIT-URL', 'no broker is configured', { cure: 'Set listen.url, or AMQP_URL.' })
 }
 
-async function open(address: BrokerAddress, secrets: BrokerSecrets): Promise<ChannelModel> {
+async function open(address: BrokerAddress, secrets: BrokerSecrets, name: string): Promise<ChannelModel> {
   const password = secrets.password ?? address.password
   const user = address.user ?? 'guest'
   // a client certificate without any password logs in by itself (rabbitmq_auth_mechanism_ssl)
@@ -76,7 +82,7 @@ async function open(address: BrokerAddress, secrets: BrokerSecrets): Promise<Cha
       timeout: connectTimeoutMs,
       noDelay: true,
       keepAlive: true,
-      clientProperties: { connection_name: 'cinderkeep listener' },
+      clientProperties: { connection_name: name },
       ...(address.protocol === 'amqps' && {
         ...(ca && { ca }),
         ...(cert && { cert }),
