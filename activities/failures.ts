@@ -31,8 +31,11 @@ const neverGivenUp = new Set([
   'beginRebuild',
 ])
 
-/** The one place that decides between retry and giving up; the text is what `docs/errors.md` and the UI show. */
-export function toFailure(error: unknown, activity: string): unknown {
+/**
+ * The one place that decides between retry and giving up; the text is what `docs/errors.md` and the UI show. Its details
+ * tell which attempt failed: of earlier ones, which may have done something all the same, a workflow learns nothing else.
+ */
+export function toFailure(error: unknown, activity: string, attempt = 1): unknown {
   if (error instanceof ApplicationFailure || error instanceof CancelledFailure) return error
   if (!(error instanceof CodedError)) return error
   const { code, cure, message } = error
@@ -40,6 +43,7 @@ export function toFailure(error: unknown, activity: string): unknown {
   const failure = ApplicationFailure.create({
     type: code,
     message: `${code}  ${message}${cure === undefined ? '' : `\n  ${cure}`}`,
+    details: [{ attempt }],
     nonRetryable: code === 'CK-TARGET-UNKNOWN' || (permanent.has(code) && !neverGivenUp.has(activity)),
     // 0 would ask again without any pause, for ever
     ...(typeof retryAfterSeconds === 'number' && retryAfterSeconds > 0
@@ -67,7 +71,7 @@ export function failureInterceptor(log: Log): ActivityInboundCallsInterceptor {
       try {
         return await next(input)
       } catch (error) {
-        const failure = toFailure(error, activity)
+        const failure = toFailure(error, activity, attempt)
         if (failure instanceof ApplicationFailure && failure.category !== 'BENIGN') {
           const code = failure.type ?? 'CK-UNEXPECTED'
           log.warn(

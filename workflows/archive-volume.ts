@@ -12,18 +12,22 @@ import {
 } from '@temporalio/workflow'
 import type { ControlActivities } from '../activities/control-activities.js'
 import type { Capture, Copy } from '../targets/target.js'
-import { failureOf } from './failure-of.js'
+import { failureOf, hadEarlierAttempts } from './failure-of.js'
 import type { ArchiveOutcome, ArchiveRequest, TargetOutcome, TargetPlan } from './messages.js'
 import { archiveFailedType, copiedSignal, laneFreedSignal, outcomeQuery } from './messages.js'
 import { moveActivities } from './move-activities.js'
+import { unclearFor } from './unclear-for.js'
 import { showArchive } from './show-archive.js'
 
-// what we made is removed, and what we found out is written down, however long it takes: no cap
-const finishing = proxyActivities<Pick<ControlActivities, 'removeTemporaries' | 'markCopy'>>({
+const removal = {
   startToCloseTimeout: '30 minutes',
   heartbeatTimeout: '30 seconds',
   retry: { initialInterval: '2 seconds', backoffCoefficient: 2, maximumInterval: '5 minutes' },
-})
+} as const
+// what we made is removed, and what we found out is written down, however long it takes: no cap
+const finishing = proxyActivities<Pick<ControlActivities, 'removeTemporaries' | 'markCopy'>>(removal)
+/** How long at most one target may keep the snapshot from being released for all. */
+const longestRemovalSeconds = 600
 
 const releasing = proxyActivities<Pick<ControlActivities, 'releaseCapture'>>({
   startToCloseTimeout: '30 minutes',
@@ -32,8 +36,6 @@ const releasing = proxyActivities<Pick<ControlActivities, 'releaseCapture'>>({
   retry: { initialInterval: '2 seconds', backoffCoefficient: 2, maximumAttempts: 5 },
 })
 
-/** A request whose answer was lost may still be carried out this much later (proxies give up after a minute). */
-const unclearFor = '2 minutes'
 /**
  * How long to wait before asking again for what cannot be removed yet: a tenant's clone may hold a snapshot for years,
  * and each time leaves a dozen events in a history that has room for 50,000.
@@ -49,15 +51,17 @@ const releasePause = { firstMinutes: 1, longestMinutes: 360 }
 export async function archiveVolume(request: ArchiveRequest): Promise<ArchiveOutcome> {
   const outcome = newOutcome(request)
   setHandler(outcomeQuery, () => outcome)
+  let isUnclear = false
   try {
     showArchive(request, outcome, 'capturing')
     const capture = (outcome.capture ??= await takeCapture(request))
     await beforeTooOld(request, outcome, () => copyToAll(request, outcome, capture))
   } catch (error) {
     for (const target of outcome.targets) target.failure ??= failureOf(error)
+    isUnclear = outcome.capture === null && mayAppearLater(error)
     if (isCancellation(error)) throw error
   } finally {
-    await CancellationScope.nonCancellable(() => release(request, outcome))
+    await CancellationScope.nonCancellable(() => release(request, outcome, isUnclear))
   }
   return conclude(request, outcome)
 }
@@ -179,11 +183,11 @@ async function verifyCopy(request: ArchiveRequest, plan: TargetPlan, copy: Copy,
   const { volume, pace } = request
   const summary = `read back ${volume.name || volume.id} from ${plan.target}`
   const move = moveActivities(plan.verifyQueue, pace)
-  const { state, rootHash, reason } = await move.verifyCopy.executeWithOptions({ summary }, [
+  const { state, rootHash, hashedBytes, reason } = await move.verifyCopy.executeWithOptions({ summary }, [
     { target: plan.target, copy, capture },
   ])
   const verifiedAt = state === 'verified' ? new Date(Date.now()).toISOString() : null
-  const mark = { state, rootHash, verifiedAt, reason }
+  const mark = { state, rootHash, hashedBytes, verifiedAt, reason }
   // what was found out, damage above all, is not forgotten because the archive is cancelled now
   return CancellationScope.nonCancellable(async () =>
     finishing.markCopy.executeWithOptions({ summary: `write “${state}” on the copy on ${plan.target}` }, [
@@ -208,20 +212,50 @@ async function freeLane({ entity }: ArchiveRequest, target: string): Promise<voi
  * Removes what the archive made beside finished copies, and returns when it is gone. A snapshot cannot go before its
  * clones, and one that was asked for without an answer may appear later.
  */
-async function release(request: ArchiveRequest, outcome: ArchiveOutcome): Promise<void> {
+async function release(request: ArchiveRequest, outcome: ArchiveOutcome, isUnclear: boolean): Promise<void> {
   showArchive(request, outcome, 'releasing')
-  if (outcome.capture === null && mayAppearLater(outcome)) await sleep(unclearFor)
+  if (isUnclear) await sleep(unclearFor)
   for (let minutes = releasePause.firstMinutes; ; minutes = Math.min(2 * minutes, releasePause.longestMinutes)) {
-    await Promise.all(request.targets.map(async ({ target }) => removeTemporaries(request, target)))
-    try {
-      await releaseCapture(request, outcome)
+    const left = await removeSoon(request)
+    const isReleased = await tryToRelease(request, outcome)
+    // its copies are good whatever becomes of the snapshot, or of a target that is down
+    if (minutes === releasePause.firstMinutes && !(isReleased && left.length === 0)) await tellCopies(request, outcome)
+    if (isReleased) {
+      await Promise.all(left.map(async (target) => removeTemporaries(request, target)))
       return
-    } catch (error) {
-      log.warn('the capture cannot be released yet', { reason: failureOf(error).message })
-      // its copies are good whatever becomes of the snapshot
-      if (minutes === releasePause.firstMinutes) await tellCopies(request, outcome)
-      await sleep(minutes * 60_000)
     }
+    await sleep(minutes * 60_000)
+  }
+}
+
+/** Waits for a target that is down no longer than that: the snapshot is in the tenant's way. Returns who is left. */
+async function removeSoon(request: ArchiveRequest): Promise<string[]> {
+  const patienceSeconds = Math.min(request.pace.captureMaxAgeSeconds, longestRemovalSeconds)
+  const removing = proxyActivities<Pick<ControlActivities, 'removeTemporaries'>>({
+    ...removal,
+    scheduleToCloseTimeout: `${patienceSeconds} seconds`,
+  })
+  const left: string[] = []
+  await Promise.all(
+    request.targets.map(async ({ target }) => {
+      try {
+        await removeTemporaries(request, target, removing)
+      } catch (error) {
+        log.warn('temporaries cannot be removed yet', { target, reason: failureOf(error).message })
+        left.push(target)
+      }
+    }),
+  )
+  return left
+}
+
+async function tryToRelease(request: ArchiveRequest, outcome: ArchiveOutcome): Promise<boolean> {
+  try {
+    await releaseCapture(request, outcome)
+    return true
+  } catch (error) {
+    log.warn('the capture cannot be released yet', { reason: failureOf(error).message })
+    return false
   }
 }
 
@@ -236,15 +270,19 @@ async function tellCopies({ entity }: ArchiveRequest, { targets }: ArchiveOutcom
 }
 
 /** Whether a snapshot may have been asked for without our knowing what became of it. */
-function mayAppearLater({ targets }: ArchiveOutcome): boolean {
+function mayAppearLater(error: unknown): boolean {
   const unclear = ['CK-CANCELLED', 'CK-TIMED-OUT', 'CK-CLOUD-ANSWER-LOST']
-  return targets.some(({ failure }) => failure !== null && unclear.includes(failure.code))
+  return unclear.includes(failureOf(error).code) || hadEarlierAttempts(error)
 }
 
-async function removeTemporaries({ archiveId, volume }: ArchiveRequest, target: string): Promise<void> {
+async function removeTemporaries(
+  { archiveId, volume }: ArchiveRequest,
+  target: string,
+  acts: Pick<typeof finishing, 'removeTemporaries'> = finishing,
+): Promise<void> {
   const summary = `remove temporaries on ${target}`
   try {
-    await finishing.removeTemporaries.executeWithOptions({ summary }, [{ target, archiveId, volumeId: volume.id }])
+    await acts.removeTemporaries.executeWithOptions({ summary }, [{ target, archiveId, volumeId: volume.id }])
   } catch (error) {
     // a target that was taken out of the configuration meanwhile has nobody to ask; its capture is released all the same
     if (failureOf(error).code !== 'CK-TARGET-UNKNOWN') throw error

@@ -2,6 +2,7 @@ import { log, proxyActivities, sleep } from '@temporalio/workflow'
 import type { ControlActivities } from '../activities/control-activities.js'
 import type { ArchiveOutcome, RunningArchive } from './messages.js'
 import type { ArchiveHandle } from './start-archive.js'
+import { unclearFor } from './unclear-for.js'
 
 const polling = proxyActivities<Pick<ControlActivities, 'awaitArchive'>>({
   startToCloseTimeout: '30 seconds',
@@ -27,14 +28,14 @@ export interface ArchiveEnd {
   failure: string | null
   /** Whether another try makes sense: not after a person cancelled it. */
   retry: boolean
-  /** False when what it left could not be removed yet: it is a leftover. */
+  /** False when something of it may be left, or appear later: it is a leftover. */
   isUndone: boolean
 }
 
 /**
  * Waits for an archive's end. The child handle of this run answers first; when it says anything but success, or in a
  * later run, the server is asked: a reset archive looks terminated to its parent while it goes on under the same id.
- * What a terminated one left is removed by name.
+ * What a terminated one left is removed by name, now and, as a leftover, again when nothing more can appear.
  */
 export async function followArchive(
   volumeId: string,
@@ -51,7 +52,8 @@ export async function followArchive(
   if (end.outcome !== null && (end.status === 'completed' || end.status === 'failed')) {
     return { outcome: end.outcome, failure: end.failure, retry: true, isUndone: true }
   }
-  const isUndone = await undoSoon(volumeId, archive)
+  // a cancelled one waited for its own requests; of one that was stopped dead something may appear later
+  const isUndone = (await undoSoon(volumeId, archive)) && end.status === 'cancelled'
   const retry = end.status === 'terminated' || end.status === 'failed'
   return { outcome: end.outcome, failure: end.failure, retry, isUndone }
 }
@@ -66,8 +68,10 @@ async function undoSoon(volumeId: string, archive: RunningArchive): Promise<bool
   }
 }
 
-/** Removes what an archive left for as long as it takes. */
+/** Removes what an archive left for as long as it takes, and looks again for what it had asked for before its end. */
 export async function undoLeftover(volumeId: string, archive: RunningArchive): Promise<void> {
+  await undo(undoing, volumeId, archive)
+  await sleep(unclearFor)
   await undo(undoing, volumeId, archive)
 }
 

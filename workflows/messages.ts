@@ -140,7 +140,7 @@ export interface VolumeState {
   refused: { slot: string; reasons: string[] }[]
   /** Targets that have not yet said which copies they hold; null: none was asked, not even for their names. */
   rebuilding: string[] | null
-  /** Archives that were terminated while nobody followed them: what they left is still to be removed. */
+  /** Archives that were terminated: what they left, or had asked for just before, is still to be looked for. */
   leftovers: RunningArchive[]
   sourceGone: boolean
   /** The last verdict in words; for people. */

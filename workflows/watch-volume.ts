@@ -126,7 +126,8 @@ export async function watchVolume(carried?: VolumeState): Promise<void> {
       for (const archive of found.running) {
         if (!state.archives.some((known) => known.archive === archive.archive)) holdLanes(state, archive)
       }
-      state.leftovers = found.terminated.filter((one) => !state.archives.some(({ archive }) => archive === one.archive))
+      const known = [...state.archives, ...state.leftovers].map(({ archive }) => archive)
+      state.leftovers.push(...found.terminated.filter(({ archive }) => !known.includes(archive)))
     }
     for (const target of state.rebuilding) inBackground(rebuildTarget(volumeId, target, state))
     await condition(() => state.rebuilding?.length === 0, rebuildGrace)

@@ -20,6 +20,10 @@ function failureOf(error: unknown, activity = 'writeCopy'): ApplicationFailure {
 const call = { service: 'Cinder', method: 'POST', path: '/snapshots', requestId: 'req-1' }
 
 describe('toFailure', () => {
+  it('tells which attempt it was: earlier ones may have done something', () => {
+    expect(toFailure(coded('CK-VOLUME-GONE'), 'takeCapture', 2)).toMatchObject({ details: [{ attempt: 2 }] })
+  })
+
   it.each([
     'CK-VOLUME-GONE',
     'CK-CAPTURE-LOST',

@@ -152,6 +152,12 @@ export async function workflowRig(options: { targets?: string[]; settleSeconds?:
         ...{ workflowId: archiveWorkflowId(volumeId, slot, 1), taskQueue, args: [{ ...request, ...change }] },
       })
     },
+    /** The seconds of all timers that the newest run of a workflow has started. */
+    async timersOf(workflowId: string): Promise<number[]> {
+      const { events } = await temporal.client.workflow.getHandle(workflowId).fetchHistory()
+      const timers = events?.map((event) => event.timerStartedEventAttributes?.startToFireTimeout?.seconds)
+      return (timers ?? []).filter((one) => one != null).map(Number)
+    },
     async close(): Promise<void> {
       for await (const { workflowId, status } of temporal.client.workflow.list({
         query: `TaskQueue = '${taskQueue}'`,

@@ -68,6 +68,30 @@ it('releases by name when the capture failed, and says why nothing was archived'
   expect(rig.named('releaseCapture')).toMatchObject([{ request: { archiveId: outcome.archiveId, snapshotId: null } }])
 })
 
+it('waits for a snapshot that an earlier attempt may have asked for, although the last one failed plainly', async () => {
+  rig.acts.takeCapture = async () => {
+    throw ApplicationFailure.create({ type: 'CK-VOLUME-GONE', nonRetryable: true, details: [{ attempt: 2 }] })
+  }
+  const archive = await rig.archive()
+  await eventually('it waits', async () => (await rig.timersOf(archive.workflowId)).includes(120))
+  expect(rig.named('releaseCapture')).toHaveLength(0)
+})
+
+it('releases its capture although a target is down, and then clears that target away', async () => {
+  let down = true
+  rig.acts.removeTemporaries = async ({ target }) => {
+    if (down && target === 'one') throw ApplicationFailure.create({ type: 'CK-CLOUD-UNAVAILABLE', message: 'down' })
+  }
+  const pace = { heartbeatSeconds: 5, firstRetrySeconds: 1, captureMaxAgeSeconds: 10 }
+  const archive = await rig.archive({ pace })
+  await eventually('it is released', () => rig.named('releaseCapture').length === 1)
+  const before = rig.named('removeTemporaries').length
+  down = false
+  const { targets } = await archive.result()
+  expect(targets).toMatchObject([{ failure: null }, { failure: null }])
+  expect(rig.named('removeTemporaries').slice(before)).toMatchObject([{ request: { target: 'one' } }])
+})
+
 it('lets one target fail alone', async () => {
   const { writeCopy } = rig.acts
   rig.acts.writeCopy = async (request) => {
