@@ -11,7 +11,10 @@ import { findTarget } from './find-target.js'
 import { permitsOf } from './permits-of.js'
 import { refuseOtherPolicies } from './refuse-other-policies.js'
 
-/** Looks at the volume as Cinder shows it now and says what the policies ask for. */
+/**
+ * Looks at the volume as Cinder shows it now and says what the policies ask for.
+ * @throws CodedError `CK-PROJECT-NAME-HIDDEN` when that hangs on a name that Keystone does not show us
+ */
 export function assessVolume(deps: Deps) {
   return async (request: AssessRequest): Promise<Verdict> => {
     await refuseOtherPolicies(deps)
@@ -33,6 +36,7 @@ export function assessVolume(deps: Deps) {
       now: Date.now(),
       targets: request.targets,
     })
+    if (decision.undecided.length > 0) throw nameHidden(volume, decision)
     const { kind, reasons, policy, settleSeconds, rpoSeconds, nextAt, waitUntil } = decision
     return {
       ...{ kind, reasons, policy, settleSeconds, rpoSeconds, nextAt, waitUntil },
@@ -50,6 +54,14 @@ async function lookUp({ cinder }: Deps, volumeId: string): Promise<Volume | null
     if (error instanceof CodedError && error.code === 'CK-VOLUME-GONE') return null
     throw error
   }
+}
+
+/** The first policy in file order protects a volume: a later one must not take what an earlier one may protect. */
+function nameHidden({ id, projectId }: Volume, { undecided }: Decision): CodedError {
+  const what = `which policy protects volume ${id} cannot be told: ${undecided.join(', ')} may, but the name of its project ${projectId} cannot be read`
+  return new CodedError('CK-PROJECT-NAME-HIDDEN', what, {
+    cure: 'Write the ids of projects into the policy, or give the identity the right to read projects in Keystone.',
+  })
 }
 
 function gone({ policyHash }: Deps, volumeId: string): Verdict {

@@ -7,6 +7,7 @@ import type { Log } from '../log/log.js'
 /** What trying again cannot mend: the archive gives up, and its slot is tried anew later. Everything else is retried. */
 const permanent = new Set<string>([
   'CK-VOLUME-GONE',
+  'CK-PROJECT-NAME-HIDDEN',
   'CK-CAPTURE-LOST',
   'CK-DEFERRED',
   'CK-CONSISTENCY-FLOOR',
@@ -37,8 +38,11 @@ const neverGivenUp = new Set([
   'reconcile',
 ])
 
-/** The one place that decides between retry and giving up; the text is what `docs/errors.md` and the UI show. */
-export function toFailure(error: unknown, activity: string): unknown {
+/**
+ * The one place that decides between retry and giving up; the text is what `docs/errors.md` and the UI show. Its details
+ * tell which attempt failed: of earlier ones, which may have done something all the same, a workflow learns nothing else.
+ */
+export function toFailure(error: unknown, activity: string, attempt = 1): unknown {
   if (error instanceof ApplicationFailure || error instanceof CancelledFailure) return error
   if (!(error instanceof CodedError)) return error
   const { code, cure, message } = error
@@ -46,6 +50,7 @@ export function toFailure(error: unknown, activity: string): unknown {
   const failure = ApplicationFailure.create({
     type: code,
     message: `${code}  ${message}${cure === undefined ? '' : `\n  ${cure}`}`,
+    details: [{ attempt }],
     nonRetryable: code === 'CK-TARGET-UNKNOWN' || (permanent.has(code) && !neverGivenUp.has(activity)),
     // nothing is wrong that time, or more room, will not mend: no error in the UI's and the SDK's eyes
     ...(code === 'CK-DEFERRED' ? { category: 'BENIGN' as const } : {}),
@@ -59,6 +64,11 @@ export function toFailure(error: unknown, activity: string): unknown {
   return failure
 }
 
+/** What waits by Node's own means says `AbortError` when its act is cancelled. */
+function isCancelled(error: unknown): boolean {
+  return error instanceof CancelledFailure || (error instanceof Error && error.name === 'AbortError')
+}
+
 /** Casts every activity's error, and logs it with the ids that the UI shows. */
 export function failureInterceptor(log: Log): ActivityInboundCallsInterceptor {
   return {
@@ -70,14 +80,14 @@ export function failureInterceptor(log: Log): ActivityInboundCallsInterceptor {
       try {
         return await next(input)
       } catch (error) {
-        const failure = toFailure(error, activity)
+        const failure = toFailure(error, activity, attempt)
         if (failure instanceof ApplicationFailure && failure.category !== 'BENIGN') {
           const code = failure.type ?? 'CK-UNEXPECTED'
           log.warn(
             { activity, attempt, archive: workflowExecution?.workflowId ?? '', code, err: error },
             failure.message,
           )
-        } else if (!(failure instanceof ApplicationFailure) && !(failure instanceof CancelledFailure)) {
+        } else if (!(failure instanceof ApplicationFailure) && !isCancelled(failure)) {
           log.error(
             { activity, attempt, archive: workflowExecution?.workflowId ?? '', err: error },
             'unexpected failure',

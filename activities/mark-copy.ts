@@ -8,6 +8,7 @@ import { findTarget } from './find-target.js'
 export interface CopyMark {
   state: CopyState
   rootHash: string | null
+  hashedBytes?: number | undefined
   verifiedAt: string | null
   reason: string | null
 }

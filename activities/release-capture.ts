@@ -8,6 +8,8 @@ import { findCaptures } from './find-captures.js'
 
 /** A deletion that Cinder accepted and silently took back is asked for this often before the snapshot is called busy. */
 const requestsToDelete = 3
+/** A request to cinder-volume that a broker lost leaves the snapshot `creating` for ever; making one takes seconds. */
+const neverMadeAfterMs = 60 * 60_000
 /** Cinder refuses to delete a snapshot in any other state. */
 const deletable = new Set(['available', 'error'])
 
@@ -39,6 +41,8 @@ async function remove({ cinder }: Deps, id: string, { signal, report }: CopyCont
       await cinder.deleteSnapshot(id)
     } else if (snapshot.status === 'backing-up' && (await isForsaken(cinder, snapshot))) {
       await cinder.resetStatus('snapshots', id, 'available')
+    } else if (snapshot.status === 'creating' && isOverdue(snapshot)) {
+      await cinder.resetStatus('snapshots', id, 'error')
     } else if (snapshot.status === 'error_deleting') {
       if (requests === requestsToDelete) throw busy(snapshot)
       await cinder.resetStatus('snapshots', id, 'error')
@@ -46,6 +50,11 @@ async function remove({ cinder }: Deps, id: string, { signal, report }: CopyCont
     report({ phase: `removing snapshot ${snapshot.name} (${snapshot.status})` })
     await sleep(500, undefined, { signal })
   }
+}
+
+function isOverdue({ createdAt }: Snapshot): boolean {
+  // Cinder's times are UTC and carry no zone
+  return Date.now() - Date.parse(`${createdAt.slice(0, 19)}Z`) > neverMadeAfterMs
 }
 
 /** A cinder-backup that died leaves the snapshot `backing-up` for ever, also when it is started again (bug 1938488, before 25.0.0). */

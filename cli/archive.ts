@@ -39,7 +39,12 @@ export async function archive(cli: Cli, command: Command, names: string[]): Prom
   const volumes = await findVolumes(cli, config, names)
   const followed = await withTemporal(cli, config, async (client) => {
     const asked: Asked[] = []
-    for (const volume of volumes) asked.push(await ask(client, volume, targets.length === 0 ? null : targets))
+    try {
+      for (const volume of volumes) asked.push(await ask(client, volume, targets.length === 0 ? null : targets))
+    } catch (error) {
+      if (asked.length > 0) cli.output.note(`Asked for already, and going on: ${idsOf(asked)}`)
+      throw error
+    }
     return await followArchives(cli, client, asked, options.wait === true)
   })
   const text = options.json === true ? json(followed.map(toJson)) : toText(followed)
@@ -86,6 +91,10 @@ async function ask(client: Client, volume: Volume, targets: string[] | null): Pr
     ),
   )
   return { volumeId: volume.id, name: volume.name, requestId: id, slot: manualSlot(id), archive, targets }
+}
+
+function idsOf(asked: Asked[]): string {
+  return asked.map(({ archive }) => archive).join(', ')
 }
 
 function label({ name, volumeId }: Asked): string {

@@ -43,15 +43,17 @@ export function grpcCode(error: unknown): number | undefined {
   return undefined
 }
 
-function toCoded(error: unknown, client: Client): unknown {
+/** Exported for its test. */
+export function toCoded(error: unknown, { options: { namespace } }: { options: { namespace: string } }): unknown {
   if (error instanceof CodedError) return error
-  const { namespace } = client.options
   const code = grpcCode(error)
   const queryWithoutWorker = error instanceof Error && error.name === 'QueryRejectedError'
   const timedOut = error instanceof Error && error.name === 'WorkflowUpdateRPCTimeoutOrCancelledError'
   if (code === deadline || code === cancelled || timedOut || queryWithoutWorker) {
     return new CodedError('CK-WORKER-AWAY', `no control worker answered within ${patienceMs / 1000} s`, {
-      cure: 'Check that `cinderkeep run --role control` runs with the same temporal: settings, and its log.',
+      cure:
+        'Check that `cinderkeep run --role control` runs with the same temporal: settings, and its log.\n' +
+        'An archive that was asked for may still be accepted when a worker comes.',
       cause: error,
     })
   }

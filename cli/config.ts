@@ -42,7 +42,7 @@ export async function printSchema(cli: Cli): Promise<ExitCode> {
 /** `config init`: a file to start with, and an installation id that never existed before. */
 export async function initConfig(cli: Cli, command: Command): Promise<ExitCode> {
   const { starterFile } = await import('../config/starter-file.js')
-  const path = command.optsWithGlobals<GlobalOptions>().config ?? 'cinderkeep.yaml'
+  const path = command.optsWithGlobals<GlobalOptions>().config ?? cli.env['CINDERKEEP_CONFIG'] ?? 'cinderkeep.yaml'
   const installation = randomUUID()
   try {
     await writeFile(resolve(cli.cwd, path), starterFile(installation), { flag: 'wx' })

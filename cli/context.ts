@@ -21,10 +21,28 @@ export interface Cli {
   home: string
   /** Aborted by the first SIGINT or SIGTERM; the reason is the signal's name. */
   signal: AbortSignal
+  /** Set by a command that ends in its own time after a signal; all others are ended after `graceMs`. */
+  endsItself: boolean
+}
+
+/** How long after a signal a command may go on with what it waits for. */
+const graceMs = 2000
+
+/** Rejects soon after a signal, unless the command ends itself. @throws CodedError `CK-INTERRUPTED` */
+export async function interrupted(cli: Cli): Promise<never> {
+  return await new Promise((_resolve, reject) => {
+    cli.signal.addEventListener('abort', () => {
+      setTimeout(() => {
+        if (cli.endsItself) return
+        const cure = 'What was asked for until then goes on.'
+        reject(new CodedError('CK-INTERRUPTED', `interrupted by ${String(cli.signal.reason)}`, { cure }))
+      }, graceMs)
+    })
+  })
 }
 
 export function createCli(output: Output, signal: AbortSignal): Cli {
-  return { output, env: readEnvironment(), cwd: process.cwd(), home: homedir(), signal }
+  return { output, env: readEnvironment(), cwd: process.cwd(), home: homedir(), signal, endsItself: false }
 }
 
 /** @throws ConfigError with every fault at once */

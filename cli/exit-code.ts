@@ -15,6 +15,8 @@ const byCode: Record<string, ExitCode> = {
   'CK-CONFIG': exitCodes.usage,
   'CK-USAGE': exitCodes.usage,
   'CK-CLOUD-CONFIG': exitCodes.usage,
+  'CK-RABBIT-URL': exitCodes.usage,
+  'CK-RABBIT-FILE': exitCodes.usage,
   'CK-VOLUME-AMBIGUOUS': exitCodes.usage,
   'CK-VOLUME-UNKNOWN': exitCodes.unknown,
   'CK-VOLUME-GONE': exitCodes.unknown,

@@ -10,9 +10,15 @@ export function isVolumeId(volume: string): boolean {
 
 /**
  * By id, else by name among all volumes that we may see.
- * @throws CodedError `CK-VOLUME-UNKNOWN`; `CK-VOLUME-AMBIGUOUS` with the ids when several have the name
+ * @throws CodedError `CK-VOLUME-UNKNOWN`; `CK-VOLUME-AMBIGUOUS` with the ids when several have the name; `CK-USAGE`
  */
 export async function findVolume(cinder: Cinder, volume: string): Promise<Volume> {
+  // it would be the name of every volume that has none
+  if (volume === '') {
+    throw new CodedError('CK-USAGE', 'an empty text names no volume', {
+      cure: "Give an id or a name; a shell's variable that is not set looks like this.",
+    })
+  }
   if (isVolumeId(volume)) {
     try {
       return await cinder.getVolume(volume.toLowerCase())

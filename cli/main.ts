@@ -2,7 +2,7 @@
 /** The command line's one door: builds the commands, maps every outcome to a documented exit code. */
 import { CommanderError } from 'commander'
 import { CodedError } from '../errors/coded-error.js'
-import { createCli } from './context.js'
+import { createCli, interrupted } from './context.js'
 import { exitCodeOf, exitCodes, type ExitCode } from './exit-code.js'
 import { createOutput } from './output.js'
 import { createProgram } from './program.js'
@@ -30,11 +30,13 @@ process.exit(code)
 
 async function main(): Promise<ExitCode> {
   let outcome: ExitCode = exitCodes.done
-  const program = createProgram(createCli(output, controller.signal), (code) => {
+  const cli = createCli(output, controller.signal)
+  const program = createProgram(cli, (code) => {
     outcome = code
   })
   try {
-    await program.parseAsync()
+    // a cloud that does not answer would hold an interrupted command for minutes
+    await Promise.race([program.parseAsync(), interrupted(cli)])
     return outcome
   } catch (error) {
     // commander has printed its help or its complaint already

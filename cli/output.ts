@@ -1,3 +1,5 @@
+import { printable } from './printable.js'
+
 /** Where a command writes: results to stdout, everything else to stderr. */
 export interface Output {
   /** A result, one or more whole lines without the last newline. */
@@ -20,22 +22,23 @@ export function createOutput(
   return {
     result(text) {
       clear()
-      stdout.write(`${text}\n`)
+      stdout.write(`${printable(text, '\n')}\n`)
     },
     note(text) {
       clear()
-      stderr.write(`${text}\n`)
+      stderr.write(`${printable(text, '\n')}\n`)
     },
     progress: stderr.isTTY
       ? (text) => {
-          stderr.write(`\r\u001b[K${text.slice(0, (stderr.columns || 80) - 1)}`)
+          stderr.write(`\r\u001b[K${printable(text).slice(0, (stderr.columns || 80) - 1)}`)
           shown = true
         }
       : null,
   }
 }
 
-/** One document, as `--json` promises. */
+/** One document, as `--json` promises; JSON itself writes all control characters but these as escapes. */
 export function json(value: unknown): string {
-  return JSON.stringify(value, null, 2)
+  const escaped = (sign: string) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`
+  return JSON.stringify(value, null, 2).replace(/[\u007f-\u009f]/g, escaped)
 }

@@ -15,6 +15,8 @@ const rolesToCome = ['remover', 'restorer', 'quiesce', 'web']
 
 /** `run`: one role in this process, or several, one child process each. */
 export async function run(cli: Cli, command: Command): Promise<ExitCode> {
+  // what is held is finished first
+  cli.endsItself = true
   const options = command.optsWithGlobals<GlobalOptions & { role: string[]; zone: string }>()
   const wanted = [...new Set(options.role.map(roleOf))]
   const config = await configOf(cli, command)

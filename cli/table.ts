@@ -1,6 +1,10 @@
+import { printable } from './printable.js'
+
 /** Rows in aligned columns, two spaces apart; headings in capitals. Numbers are texts that were right-aligned by `right`. */
 export function table(headings: string[], rows: string[][], right: readonly number[] = []): string {
-  const all = [headings.map((heading) => heading.toUpperCase()), ...rows]
+  const all = [headings.map((heading) => heading.toUpperCase()), ...rows].map((row) =>
+    row.map((cell) => printable(cell)),
+  )
   const widths = headings.map((_, column) => Math.max(...all.map((row) => width(row[column] ?? ''))))
   return all
     .map((row) =>

@@ -53,7 +53,7 @@ export function explain(issue: Issue, data: unknown, schema: z.ZodType, base: Pa
 }
 
 export function fault(at: Path, message: string): Unplaced {
-  return { at, path: writtenPath(at), message: withoutUserInfo(message) }
+  return { at, path: withoutUserInfo(writtenPath(at)), message: withoutUserInfo(message) }
 }
 
 const unionDefault = 'Invalid input'

@@ -8,6 +8,7 @@ import type { Config } from './config.js'
 import { crossCheck } from './cross-check.js'
 import type { Environment } from './environment.js'
 import { expectation, explain } from './explain.js'
+import { metadataReadOtherwise } from './metadata-read-otherwise.js'
 import { readYaml } from './read-yaml.js'
 import { configOptions, type ConfigOptions } from './schema.js'
 import { lineOf } from './written.js'
@@ -72,9 +73,11 @@ export function parseConfig(path: string, text: string): ConfigOptions {
   if (data === null) throw new ConfigError(path, faults, cure)
   const parsed = configOptions.safeParse(data, { error: expectation })
   const issues = parsed.success ? [] : parsed.error.issues.flatMap((issue) => explain(issue, data, configOptions))
-  const placed = [...issues, ...crossCheck(data)].map(({ at, path, message }): Fault => {
-    return { line: lineOf(document, lines, at), path, message }
-  })
+  const placed = [...issues, ...crossCheck(data), ...metadataReadOtherwise(document, data)].map(
+    ({ at, path, message }): Fault => {
+      return { line: lineOf(document, lines, at), path, message }
+    },
+  )
   const all = [...faults, ...placed].sort((a, b) => (a.line ?? 0) - (b.line ?? 0))
   if (parsed.success && all.length === 0) return parsed.data
   throw new ConfigError(path, all, cure)

@@ -29,14 +29,18 @@ const temporalOptions = z.strictObject({
     .describe('Given (even empty: `{}`), the connection uses TLS. Without it TEMPORAL_TLS_*.'),
 })
 
+/** Temporal refuses a pause of nothing, and takes a heartbeat of nothing for none at all. */
+const durationFrom = (least: string, seconds: number) =>
+  duration.refine((given) => given >= seconds, { error: `expected at least ${least}` })
+
 const paceOptions = z.strictObject({
-  heartbeat: duration
+  heartbeat: durationFrom('1s', 1)
     .prefault('60s')
     .describe('A process that gives no sign of life for this long is taken for dead, and its act is given to another.'),
-  firstRetry: duration
+  firstRetry: durationFrom('1s', 1)
     .prefault('15s')
     .describe('How long the first retry of an act that failed waits; then twice as long each.'),
-  captureMaxAge: duration
+  captureMaxAge: durationFrom('1m', 60)
     .prefault('7d')
     .describe('A capture is released after this time, whatever is unfinished: it holds space in the cloud.'),
 })

@@ -44,11 +44,17 @@ export function writtenValue(path: Path, value: unknown): string {
   if (Array.isArray(value)) return 'a list'
   if (typeof value === 'object' && value !== null) return 'a map'
   if (path.some((step) => typeof step === 'string' && secretName.test(step) && !/file$/i.test(step))) return '[secret]'
-  const text = JSON.stringify(value)
-  return withoutUserInfo(text.length > 120 ? `${text.slice(0, 117)}…"` : text)
+  // before it is cut, or a long password would lose the @ that it is known by
+  const text = JSON.stringify(typeof value === 'string' ? withoutPassword(value) : value)
+  return text.length > 120 ? `${text.slice(0, 117)}…"` : text
 }
 
-/** Takes passwords out of URLs: `amqp://user:***@host`. */
+/** Of a value that may be meant for a URL, however it is misspelt: `amqp:/user:***@host`, `user:***@host`. */
+function withoutPassword(value: string): string {
+  return value.replace(/^([a-z+]*:?\/*[^\s:/@]*):(?!\/\/).*@/is, '$1:***@')
+}
+
+/** Takes passwords out of the URLs in a text: `amqp://user:***@host`. */
 export function withoutUserInfo(text: string): string {
   return text.replace(/(:\/\/[^\s/:@"]*):[^\s"]*@/g, '$1:***@')
 }

@@ -47,9 +47,15 @@ export async function connectBroker(
   throw explain(failures)
 }
 
-/** @throws CodedError `CK-RABBIT-URL` when none is configured */
-export function requireUrl(options: ListenOptions): string {
-  if (options.url !== undefined) return options.url
+/** @throws CodedError `CK-RABBIT-URL` when none is configured, or one without TLS but certificates for it */
+export function requireUrl({ url, caFile, certFile }: ListenOptions): string {
+  // AMQP_URL may be the one without
+  if (url?.startsWith('amqp:') === true && (caFile ?? certFile) !== undefined) {
+    throw new CodedError('CK-RABBIT-URL', 'the broker’s URL is amqp://, but listen has certificates for amqps://', {
+      cure: 'Write amqps:// into listen.url or AMQP_URL, or remove caFile, certFile and keyFile.',
+    })
+  }
+  if (url !== undefined) return url
   throw new CodedError('CK-RABBIT-URL', 'no broker is configured', { cure: 'Set listen.url, or AMQP_URL.' })
 }
 

@@ -2,6 +2,7 @@ import type { Channel, ConsumeMessage } from 'amqplib'
 import { CodedError } from '../errors/coded-error.js'
 import type { Log } from '../log/log.js'
 import type { BrokerConnection } from './connect.js'
+import type { NeededConnection } from './connect-when-needed.js'
 import { deadLetter } from './dead-letter.js'
 import { decode, type Notification } from './envelope.js'
 import { pauseFor, type HandOver } from './hand-over.js'
@@ -13,6 +14,11 @@ import type { Pace } from './pace.js'
 
 export interface Consumption {
   connection: BrokerConnection
+  /**
+   * What dead letters are published on: a broker that is short of memory or disk reads nothing more of a connection that
+   * published, so acknowledgements on it would wait.
+   */
+  publishing: NeededConnection
   options: ListenOptions
   /** The events that some policy is `on`. */
   events: ReadonlySet<string>
@@ -64,7 +70,7 @@ export async function consume(consumption: Consumption): Promise<'stopped' | 'lo
     }
   } finally {
     tasks.abort()
-    if (ended.isOpen()) await closeQuietly(channel)
+    if (ended.leave()) await closeQuietly(channel)
     handOver.forget()
   }
 }
@@ -75,7 +81,7 @@ async function stopTaking(channel: Channel, consumerTag: string, lost: Promise<'
 }
 
 function taker(
-  { connection, options, events, handOver, stats, pace, log }: Consumption,
+  { publishing, options, events, handOver, stats, pace, log }: Consumption,
   channel: Channel,
   ended: Ended,
   signal: AbortSignal,
@@ -91,12 +97,13 @@ function taker(
   async function bury(message: ConsumeMessage, reason: CodedError): Promise<void> {
     while (ended.isOpen()) {
       try {
-        await deadLetter(connection, options, message, reason)
+        await deadLetter(await publishing.open(), options, message, reason)
         stats.dead += 1
         log.warn({ ...addressOf(message), code: reason.code }, `${reason.message}; it is in the dead-letter queue`)
         acknowledge(message)
         return
       } catch (error) {
+        if (!ended.isOpen()) return
         log.error({ ...addressOf(message), err: error }, 'a notification could not be put into the dead-letter queue')
         await pauseFor(pace.maxRetryMs, signal)
       }
@@ -139,6 +146,8 @@ function addressOf({ fields }: ConsumeMessage): { exchange: string; routing_key:
 interface Ended {
   lost: Promise<'lost'>
   isOpen(): boolean
+  /** From now on nothing is acknowledged: on a channel that is closing that throws. Returns whether it was open. */
+  leave(): boolean
 }
 
 function watch(channel: Channel, log: Log): Ended {
@@ -152,7 +161,12 @@ function watch(channel: Channel, log: Log): Ended {
       resolve('lost')
     })
   })
-  return { lost, isOpen: () => open }
+  function leave(): boolean {
+    const wasOpen = open
+    open = false
+    return wasOpen
+  }
+  return { lost, isOpen: () => open, leave }
 }
 
 function once(): { fired: Promise<'lost'>; fire: (value: 'lost') => void } {

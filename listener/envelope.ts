@@ -57,7 +57,8 @@ export function withoutContexts(content: Uint8Array): Buffer | null {
     const inner = typeof message === 'string' ? { 'oslo.message': JSON.stringify(strip(parse(message, ''))) } : {}
     return Buffer.from(JSON.stringify({ ...(strip(outer) as Fields), ...inner }))
   } catch (error) {
-    if (error instanceof CodedError) return null
+    // a body nested so deeply that the stack does not hold it must not stay with us for ever
+    if (error instanceof CodedError || error instanceof RangeError) return null
     throw error
   }
 }

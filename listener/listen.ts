@@ -2,6 +2,7 @@ import { CodedError } from '../errors/coded-error.js'
 import type { Log } from '../log/log.js'
 import { bindTopics } from './bind.js'
 import { connectBroker, type BrokerConnection } from './connect.js'
+import { connectWhenNeeded, type NeededConnection } from './connect-when-needed.js'
 import { consume, whenAborted } from './consume.js'
 import { createHandOver, pauseFor, type Deliver } from './hand-over.js'
 import type { ListenOptions } from './options.js'
@@ -60,22 +61,26 @@ export function listen(request: {
   async function use(connection: BrokerConnection): Promise<void> {
     const session = new AbortController()
     const { host, product, version } = connection
+    const publishing = connectWhenNeeded(() =>
+      connectBroker(options, log, stopping.signal, 'cinderkeep listener: dead letters'),
+    )
     try {
       log.info({ host, product, version }, 'connected to the broker')
       await secureQueue(connection, 'existed and is used as it is: its limits are those that it was made with')
       await bind(connection)
       stats.host = host
       const rebinding = keepBound(connection, session.signal)
-      await takeTurns(connection)
+      await takeTurns(connection, publishing)
       session.abort()
       await rebinding
     } finally {
       session.abort()
+      await publishing.close()
       if (connection.isOpen()) await closeQuietly(connection.model)
     }
   }
 
-  async function takeTurns(connection: BrokerConnection): Promise<void> {
+  async function takeTurns(connection: BrokerConnection, publishing: NeededConnection): Promise<void> {
     const isOver = Promise.race([connection.closed, whenAborted(stopping.signal)])
     while (connection.isOpen() && !isStopping()) {
       // while Temporal is away the connection stays, and our bindings with it
@@ -83,7 +88,8 @@ export function listen(request: {
       await Promise.race([handOver.accepting(), isOver])
       if (!connection.isOpen() || isStopping()) return
       const stopAt = stopping.signal
-      const end = await consume({ connection, options, events, handOver, stats, pace, log, stopAt, tellStarted })
+      const how = { connection, publishing, options, events, handOver, stats, pace, log, stopAt, tellStarted }
+      const end = await consume(how)
       if (end !== 'held') return
     }
   }

@@ -62,6 +62,11 @@ export const listenOptions = z
     if ((options.certFile === undefined) !== (options.keyFile === undefined)) {
       context.addIssue({ code: 'custom', path: ['certFile'], message: 'certFile and keyFile go together' })
     }
+    for (const name of ['caFile', 'certFile'] as const) {
+      if (options[name] === undefined || options.url?.startsWith('amqp:') !== true) continue
+      const message = 'is used with amqps:// only, and listen.url is amqp://: nothing would be encrypted'
+      context.addIssue({ code: 'custom', path: [name], message })
+    }
     if (isShared(options.queue, options.bind)) {
       const message = `"${options.queue}" is a queue of the cloud’s own: whoever reads it takes messages from others`
       context.addIssue({ code: 'custom', path: ['queue'], message })

@@ -46,11 +46,15 @@ export function resolveEntry(entry: Entry, where: { cwd: string; home: string })
   }
 }
 
-/** The first of these keys that has a value; `~` is YAML's null. */
+/** What may be any text at all: a password `null` is one. */
+const secretKeys = ['password', 'application_credential_secret']
+
+/** The first of these keys that has a value; `~` and, but for secrets, `null` are YAML's null. */
 function read(entry: Entry, ...keys: string[]): string | undefined {
   for (const key of keys) {
     const value = entry.values[key]
     if (value === undefined || value === null || value === '' || value === '~') continue
+    if (typeof value === 'string' && /^(null|Null|NULL)$/.test(value) && !secretKeys.includes(key)) continue
     if (typeof value !== 'string') throw fault(entry, key, 'expected text')
     return value
   }
@@ -114,16 +118,21 @@ function readUser(entry: Entry, key: string): NameOrId {
   return user
 }
 
-/** Without any domain the one with id `default`, as in python-openstackclient. */
+/**
+ * `domain_id` and `domain_name` are those of user and project at once; without any domain the one with id `default`: as
+ * in python-openstackclient.
+ */
 function readNamed(entry: Entry, ids: string[], names: string[], domain: string): NameOrId | undefined {
   const id = read(entry, ...ids)
   if (id !== undefined) return { id }
   const name = read(entry, ...names)
   if (name === undefined) return undefined
-  const domainId = read(entry, `${domain}_id`)
-  if (domainId !== undefined) return { name, domain: { id: domainId } }
-  const domainName = read(entry, `${domain}_name`)
-  if (domainName !== undefined) return { name, domain: { name: domainName } }
+  for (const key of [domain, 'domain']) {
+    const domainId = read(entry, `${key}_id`)
+    if (domainId !== undefined) return { name, domain: { id: domainId } }
+    const domainName = read(entry, `${key}_name`)
+    if (domainName !== undefined) return { name, domain: { name: domainName } }
+  }
   return { name, domain: { id: read(entry, 'default_domain', 'default_domain_id') ?? 'default' } }
 }
 

@@ -50,7 +50,10 @@ function fromFile(name: string, named: string, files: CloudsFiles): Entry {
   return {
     name: `cloud ${name}`,
     place: (key) => `${files.file ?? ''}: clouds.${name}.${key in inner || belongsToAuth(key) ? 'auth.' : ''}${key}`,
-    values: { ...entry, ...inner },
+    // openstacksdk reads `region-name` as `region_name`
+    values: Object.fromEntries(
+      Object.entries({ ...entry, ...inner }).map(([key, value]) => [key.replaceAll('-', '_'), value]),
+    ),
   }
 }
 

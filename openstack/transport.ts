@@ -54,6 +54,15 @@ export function createTransport(
   const userAgent = deps.installation === undefined ? 'cinderkeep' : `cinderkeep (installation ${deps.installation})`
   let certificates: Promise<HttpsOptions> | undefined
 
+  /** Once; but a file that could not be read is looked at again, for somebody may have mended it. */
+  async function readCertificates(): Promise<HttpsOptions> {
+    certificates ??= readHttpsOptions(options).catch((error: unknown) => {
+      certificates = undefined
+      throw error
+    })
+    return await certificates
+  }
+
   async function send(request: RawRequest): Promise<RawAnswer> {
     const sentId = `req-${randomUUID()}`
     const call: CallInfo = {
@@ -65,7 +74,7 @@ export function createTransport(
     const repeatable = request.method === 'GET' || request.repeatable === true
     const started = performance.now()
     const ms = () => Math.round(performance.now() - started)
-    const tls = await (certificates ??= readHttpsOptions(options))
+    const tls = await readCertificates()
     try {
       const response = await got(request.url, {
         method: request.method,

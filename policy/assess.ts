@@ -25,6 +25,7 @@ export function assess(input: AssessInput): Decision {
     rpoSeconds: policy?.rpoSeconds ?? null,
     nextAt: nextAt(policy, now),
     waitUntil: null,
+    undecided: selection.undecided,
     consistency,
     copies: [],
     ...more,

@@ -3,25 +3,29 @@ import type { Condition, VolumeFacts, Where } from './policy.js'
 
 /** Whether a `where` holds for a volume, and what decided it: half a sentence for people. */
 export interface Match {
-  matches: boolean
+  /** null: it hangs on the name of the volume's project, which is not known. */
+  matches: boolean | null
   because: string
 }
 
 /** All given parts must hold, and not all parts of `exclude`. */
 export function match(volume: VolumeFacts, where: Where): Match {
   const { exclude, ...condition } = where
-  const held: string[] = []
-  for (const part of parts(volume, condition)) {
-    if (!part.matches) return part
-    held.push(part.because)
+  const own = all(parts(volume, condition))
+  if (own.matches === false) return own
+  const excluded = exclude === undefined ? [] : parts(volume, exclude)
+  if (excluded.length > 0) {
+    const { matches, because } = all(excluded)
+    if (matches === true) return { matches: false, because: `it is excluded: ${because}` }
+    if (matches === null) return { matches: null, because: `it may be excluded: ${because}` }
   }
-  if (exclude !== undefined) {
-    const excluded = parts(volume, exclude)
-    if (excluded.length > 0 && excluded.every((part) => part.matches)) {
-      return { matches: false, because: `it is excluded: ${excluded.map((part) => part.because).join(', ')}` }
-    }
-  }
-  return { matches: true, because: held.length === 0 ? 'it protects every volume' : held.join(', ') }
+  return own.because === '' ? { ...own, because: 'it protects every volume' } : own
+}
+
+/** What makes it fail, else what leaves it open, else all that held. */
+function all(found: Match[]): Match {
+  const decisive = found.find(({ matches }) => matches === false) ?? found.find(({ matches }) => matches === null)
+  return decisive ?? { matches: true, because: found.map(({ because }) => because).join(', ') }
 }
 
 /** One entry for each part that the condition gives. */
@@ -45,8 +49,18 @@ function matchProject(volume: VolumeFacts, wanted: string[]): Match {
   if (wanted.includes(volume.projectId) || (volume.projectName !== null && wanted.includes(volume.projectName))) {
     return { matches: true, because: `its project is ${named}` }
   }
-  const unknown = volume.projectName === null ? ' (whose name is not known)' : ''
-  return { matches: false, because: `its project is ${named}${unknown}, not ${oneOf(wanted)}` }
+  if (volume.projectName === null && !wanted.every(isId)) {
+    return {
+      matches: null,
+      because: `its project is ${named} (whose name is not known), not ${oneOf(wanted)} by its id`,
+    }
+  }
+  return { matches: false, because: `its project is ${named}, not ${oneOf(wanted)}` }
+}
+
+/** As Keystone makes them: 32 hexadecimal digits, or 64. */
+function isId(word: string): boolean {
+  return /^[0-9a-f]{32}([0-9a-f]{32})?$/.test(word)
 }
 
 function matchAny(what: string, value: string | null, patterns: string[]): Match {

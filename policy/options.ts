@@ -76,10 +76,13 @@ const metadataValue = z
   .union([z.string(), z.number(), z.boolean()], { error: 'expected a text; `*` and `?` may stand for any characters' })
   .transform((value) => String(value))
 
+const wouldFitAll = 'without any it would fit every volume'
+
 const conditionParts = {
   project: words('a project id or name').optional().describe('Ids or names of projects; one of them must fit.'),
   metadata: z
     .record(z.string(), metadataValue)
+    .refine((keys) => Object.keys(keys).length > 0, { error: `expected at least one key: ${wouldFitAll}` })
     .optional()
     .describe("Keys of the volume's metadata and their values; all must fit. `*` and `?` are wildcards."),
   type: words('the name of a volume type')
@@ -97,6 +100,12 @@ const conditionParts = {
     .strictObject({
       atLeast: size.optional().describe('The smallest size that fits: `10GiB`, `2TiB`, or a number of GiB.'),
       atMost: size.optional().describe('The largest size that fits.'),
+    })
+    .refine(({ atLeast, atMost }) => (atLeast ?? atMost) !== undefined, {
+      error: `expected atLeast or atMost: ${wouldFitAll}`,
+    })
+    .refine(({ atLeast = 0, atMost = Infinity }) => atLeast <= atMost, {
+      error: 'no volume can fit: atLeast is more than atMost',
     })
     .optional()
     .describe("Limits for the volume's size."),

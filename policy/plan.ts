@@ -28,10 +28,15 @@ export function planPolicies(
   const plans = policies.map((policy): PolicyPlan => ({ policy, protects: [], shadowed: [], warnings: [] }))
   const plan: Plan = { policies: plans, neverSelected: [], unprotected: [] }
   for (const volume of volumes) {
-    const { policy, neverBecause, reasons, shadows } = select(volume, policies, installation, internalProjectId)
+    const { policy, neverBecause, reasons, shadows, undecided } = select(
+      volume,
+      policies,
+      installation,
+      internalProjectId,
+    )
     if (neverBecause !== null) {
       plan.neverSelected.push({ volume, because: neverBecause })
-    } else if (policy === null) {
+    } else if (policy === null || undecided.length > 0) {
       plan.unprotected.push({ volume, reasons })
     } else {
       const because = reasons.find((reason) => reason.startsWith(`Policy ${policy.name} protects it: `)) ?? ''
@@ -41,8 +46,20 @@ export function planPolicies(
       }
     }
   }
-  for (const one of plans) one.warnings.push(...warningsOf(one))
+  for (const one of plans) one.warnings.push(...warningsOf(one), ...unknownProjects(one.policy, volumes))
   return plan
+}
+
+/** A project's name says nothing about volumes whose projects' names are hidden from us: they are not archived. */
+function unknownProjects({ where }: Policy, volumes: VolumeFacts[]): string[] {
+  const nameless = volumes.filter(({ projectName }) => projectName === null).length
+  const known = new Set(volumes.flatMap(({ projectId, projectName }) => [projectId, projectName]))
+  const unknown = [...(where.project ?? []), ...(where.exclude?.project ?? [])].filter((word) => !known.has(word))
+  if (nameless === 0 || unknown.length === 0) return []
+  return [
+    `No volume is known to be of project ${unknown.join(', ')}, but the names of the projects of ${nameless} volumes cannot be ` +
+      'read: write the id of the project, or give the identity the right to list projects in Keystone.',
+  ]
 }
 
 /** What Cinder's nodes read and write a second at best; measured clouds are between a third and twice of it. */

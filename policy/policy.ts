@@ -89,6 +89,8 @@ export interface Selection {
   reasons: string[]
   /** Names of later policies that would have matched too. */
   shadows: string[]
+  /** Names of earlier policies that may protect it: they name projects, and the name of the volume's is not known. */
+  undecided: string[]
 }
 
 /** A volume's newest point, as far as it tells whether something was missed since. */
@@ -125,6 +127,8 @@ export interface Decision {
   kind: 'archive' | 'wait' | 'none'
   reasons: string[]
   policy: string | null
+  /** Names of policies before it that may protect the volume; unless there are none, nothing is decided. */
+  undecided: string[]
   /** Only notifications come in bursts: 0 when none is among what asked. */
   settleSeconds: number
   rpoSeconds: number | null

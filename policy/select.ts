@@ -15,14 +15,19 @@ export function select(
   internalProjectId?: string,
 ): Selection {
   const neverBecause = neverSelected(volume, installation, internalProjectId)
-  if (neverBecause !== null) return { policy: null, neverBecause, reasons: [neverBecause], shadows: [] }
+  if (neverBecause !== null) return { policy: null, neverBecause, reasons: [neverBecause], shadows: [], undecided: [] }
 
   let selected: Policy | null = null
   const reasons: string[] = []
   const shadows: string[] = []
+  const undecided: string[] = []
   for (const policy of policies) {
     const { matches, because } = match(volume, policy.where)
-    if (!matches) {
+    if (matches === null) {
+      // behind the one that protects it, it would protect nothing anyway
+      if (selected === null) undecided.push(policy.name)
+      reasons.push(`Whether policy ${policy.name} protects it cannot be told: ${because}.`)
+    } else if (!matches) {
       reasons.push(`Policy ${policy.name} does not protect it: ${because}.`)
     } else if (selected === null) {
       selected = policy
@@ -33,5 +38,5 @@ export function select(
     }
   }
   if (policies.length === 0) reasons.push('No policy is configured.')
-  return { policy: selected, neverBecause: null, reasons, shadows }
+  return { policy: selected, neverBecause: null, reasons, shadows, undecided }
 }

@@ -66,6 +66,8 @@ export interface Copy {
   state: CopyState
   /** `sha256-4m:…` of the capture, once known. */
   rootHash: string | null
+  /** How many bytes the root hash covers, where that is not `sizeBytes`: a managed image need not be of whole GiB. */
+  hashedBytes?: number | undefined
   verifiedAt: string | null
   /** Bytes moved, and bytes it takes on the target, where known. */
   writtenBytes: number | null
@@ -80,6 +82,8 @@ export interface Verification {
   /** `suspect`: it could not be read back, but whether that is the copy's fault is not certain. */
   state: 'verified' | 'unverified' | 'suspect' | 'damaged'
   rootHash: string | null
+  /** As in `Copy`; belongs into the mark. */
+  hashedBytes?: number | undefined
   /** Why not verified; null when it is. */
   reason: string | null
   /** Bytes that were read on the copy's side. */
@@ -149,7 +153,7 @@ export interface Target {
   /** Writes state, root hash, reason and time on the target itself, so that a rebuild finds them. */
   markCopy(
     copy: Copy,
-    mark: { state: CopyState; rootHash: string | null; verifiedAt: string | null; reason: string | null },
+    mark: Pick<Copy, 'state' | 'rootHash' | 'hashedBytes' | 'verifiedAt' | 'reason'>,
     context: CopyContext,
   ): Promise<Copy>
   restoreCopy(copy: Copy, destination: Destination, context: CopyContext): Promise<void>

@@ -14,19 +14,23 @@ import type { Capture, Copy } from '../targets/target.js'
 import { type ArchivePermit, permitOf } from './archive-permit.js'
 import { type Brakes, watchBrakes } from './brakes.js'
 import { concludeArchive } from './conclude-archive.js'
-import { failureOf } from './failure-of.js'
+import { failureOf, hadEarlierAttempts } from './failure-of.js'
 import type { ArchiveOutcome, ArchiveRequest, TargetOutcome, TargetPlan } from './messages.js'
-import { laneFreedSignal, outcomeQuery } from './messages.js'
+import { copiedSignal, laneFreedSignal, outcomeQuery } from './messages.js'
 import { moveActivities } from './move-activities.js'
+import { unclearFor } from './unclear-for.js'
 import { showArchive } from './show-archive.js'
 import { unproven } from './unproven.js'
 
-// what we made is removed, and what we found out is written down, however long it takes: no cap
-const finishing = proxyActivities<Pick<ControlActivities, 'removeTemporaries' | 'markCopy'>>({
+const removal = {
   startToCloseTimeout: '30 minutes',
   heartbeatTimeout: '30 seconds',
   retry: { initialInterval: '2 seconds', backoffCoefficient: 2, maximumInterval: '5 minutes' },
-})
+} as const
+// what we made is removed, and what we found out is written down, however long it takes: no cap
+const finishing = proxyActivities<Pick<ControlActivities, 'removeTemporaries' | 'markCopy'>>(removal)
+/** How long at most one target may keep the snapshot from being released for all. */
+const longestRemovalSeconds = 600
 
 const releasing = proxyActivities<Pick<ControlActivities, 'releaseCapture'>>({
   startToCloseTimeout: '30 minutes',
@@ -35,10 +39,11 @@ const releasing = proxyActivities<Pick<ControlActivities, 'releaseCapture'>>({
   retry: { initialInterval: '2 seconds', backoffCoefficient: 2, maximumAttempts: 5 },
 })
 
-/** A request whose answer was lost may still be carried out this much later (proxies give up after a minute). */
-const unclearFor = '2 minutes'
-/** How long to wait before asking again for what cannot be removed yet. */
-const releasePause = '1 minute'
+/**
+ * How long to wait before asking again for what cannot be removed yet: a tenant's clone may hold a snapshot for years,
+ * and each time leaves a dozen events in a history that has room for 50,000.
+ */
+const releasePause = { firstMinutes: 1, longestMinutes: 360 }
 
 /**
  * One recovery point: permit → capture → write → verify on every target side by side → release. Every name it uses comes
@@ -54,6 +59,7 @@ export async function archiveVolume(request: ArchiveRequest): Promise<ArchiveOut
   const permit = permitOf(request, brakes)
   /** Whether there may be anything to remove. */
   let begun = request.capture !== null
+  let isUnclear = false
   try {
     await permit.grant((reasons) => {
       showArchive(request, outcome, 'waiting', reasons)
@@ -68,9 +74,12 @@ export async function archiveVolume(request: ArchiveRequest): Promise<ArchiveOut
     await beforeTooOld(request, outcome, () => copyToAll(request, outcome, brakes, capture))
   } catch (error) {
     for (const target of outcome.targets) target.failure ??= failureOf(error)
+    isUnclear = outcome.capture === null && mayAppearLater(error)
     if (isCancellation(error)) throw error
   } finally {
-    await CancellationScope.nonCancellable(() => (begun ? release(request, outcome, permit) : permit.release()))
+    await CancellationScope.nonCancellable(() =>
+      begun ? release(request, outcome, permit, isUnclear) : permit.release(),
+    )
   }
   return concludeArchive(request, outcome)
 }
@@ -126,7 +135,9 @@ async function beforeTooOld(
     if (!isCancellation(error) || CancellationScope.current().consideredCancelled) throw error
     const message = `CK-CAPTURE-TOO-OLD  not done within ${captureMaxAgeSeconds} s, the capture's maximum age`
     for (const target of outcome.targets) {
-      if (target.copy?.state !== 'verified') target.failure ??= { code: 'CK-CAPTURE-TOO-OLD', message }
+      if (target.copy?.state === 'verified' || target.failure !== null) continue
+      target.failure = { code: 'CK-CAPTURE-TOO-OLD', message }
+      if (target.copy?.state === 'unverified') target.copy = { ...target.copy, reason: target.copy.reason ?? message }
     }
   }
 }
@@ -195,13 +206,17 @@ async function verifyCopy(request: ArchiveRequest, plan: TargetPlan, copy: Copy,
   const { volume, pace } = request
   const summary = `read back ${volume.name || volume.id} from ${plan.target}`
   const move = moveActivities(plan.verifyQueue, pace)
-  const { state, rootHash, reason } = await move.verifyCopy.executeWithOptions({ summary }, [
+  const { state, rootHash, hashedBytes, reason } = await move.verifyCopy.executeWithOptions({ summary }, [
     { target: plan.target, copy, capture },
   ])
   const verifiedAt = state === 'verified' ? new Date(Date.now()).toISOString() : null
-  return finishing.markCopy.executeWithOptions({ summary: `write “${state}” on the copy on ${plan.target}` }, [
-    { target: plan.target, copy, mark: { state, rootHash, verifiedAt, reason } },
-  ])
+  const mark = { state, rootHash, hashedBytes, verifiedAt, reason }
+  // what was found out, damage above all, is not forgotten because the archive is cancelled now
+  return CancellationScope.nonCancellable(async () =>
+    finishing.markCopy.executeWithOptions({ summary: `write “${state}” on the copy on ${plan.target}` }, [
+      { target: plan.target, copy, mark },
+    ]),
+  )
 }
 
 /** The lane's holder is told at once; one that is gone will find the copy on the target. */
@@ -221,29 +236,84 @@ async function freeLane({ entity }: ArchiveRequest, target: string): Promise<voi
  * clones, and one that was asked for without an answer may appear later. The permit goes when everything is removed, or
  * something that is not ours keeps it from that.
  */
-async function release(request: ArchiveRequest, outcome: ArchiveOutcome, permit: ArchivePermit): Promise<void> {
+async function release(
+  request: ArchiveRequest,
+  outcome: ArchiveOutcome,
+  permit: ArchivePermit,
+  isUnclear: boolean,
+): Promise<void> {
   showArchive(request, outcome, 'releasing')
-  if (outcome.capture === null && mayAppearLater(outcome)) await sleep(unclearFor)
-  for (let tries = 1; ; tries += 1) {
-    await Promise.all(request.targets.map(async ({ target }) => removeTemporaries(request, target)))
-    const failure = await releaseCapture(request, outcome).catch(failureOf)
-    if (tries === 1) await permit.release()
-    if (failure === undefined) return
-    log.warn('the capture cannot be released yet', { reason: failure.message })
-    await sleep(releasePause)
+  if (isUnclear) await sleep(unclearFor)
+  for (let minutes = releasePause.firstMinutes; ; minutes = Math.min(2 * minutes, releasePause.longestMinutes)) {
+    const isFirst = minutes === releasePause.firstMinutes
+    const left = await removeSoon(request)
+    const isReleased = await tryToRelease(request, outcome)
+    if (isFirst) await permit.release()
+    // its copies are good whatever becomes of the snapshot, or of a target that is down
+    if (isFirst && !(isReleased && left.length === 0)) await tellCopies(request, outcome)
+    if (isReleased) {
+      await Promise.all(left.map(async (target) => removeTemporaries(request, target)))
+      return
+    }
+    await sleep(minutes * 60_000)
   }
 }
 
-/** Whether a snapshot may have been asked for without our knowing what became of it. */
-function mayAppearLater({ targets }: ArchiveOutcome): boolean {
-  const unclear = ['CK-CANCELLED', 'CK-TIMED-OUT', 'CK-CLOUD-ANSWER-LOST']
-  return targets.some(({ failure }) => failure !== null && unclear.includes(failure.code))
+/** Waits for a target that is down no longer than that: the snapshot is in the tenant's way. Returns who is left. */
+async function removeSoon(request: ArchiveRequest): Promise<string[]> {
+  const patienceSeconds = Math.min(request.pace.captureMaxAgeSeconds, longestRemovalSeconds)
+  const removing = proxyActivities<Pick<ControlActivities, 'removeTemporaries'>>({
+    ...removal,
+    scheduleToCloseTimeout: `${patienceSeconds} seconds`,
+  })
+  const left: string[] = []
+  await Promise.all(
+    request.targets.map(async ({ target }) => {
+      try {
+        await removeTemporaries(request, target, removing)
+      } catch (error) {
+        log.warn('temporaries cannot be removed yet', { target, reason: failureOf(error).message })
+        left.push(target)
+      }
+    }),
+  )
+  return left
 }
 
-async function removeTemporaries({ archiveId, volume }: ArchiveRequest, target: string): Promise<void> {
+async function tryToRelease(request: ArchiveRequest, outcome: ArchiveOutcome): Promise<boolean> {
+  try {
+    await releaseCapture(request, outcome)
+    return true
+  } catch (error) {
+    log.warn('the capture cannot be released yet', { reason: failureOf(error).message })
+    return false
+  }
+}
+
+async function tellCopies({ entity }: ArchiveRequest, { targets }: ArchiveOutcome): Promise<void> {
+  const copies = targets.flatMap(({ copy }) => (copy === null ? [] : [copy]))
+  if (entity === null || copies.length === 0) return
+  await getExternalWorkflowHandle(entity)
+    .signal(copiedSignal, copies)
+    .catch(() => {
+      log.info('nobody wants to know of the copies', { entity })
+    })
+}
+
+/** Whether a snapshot may have been asked for without our knowing what became of it. */
+function mayAppearLater(error: unknown): boolean {
+  const unclear = ['CK-CANCELLED', 'CK-TIMED-OUT', 'CK-CLOUD-ANSWER-LOST']
+  return unclear.includes(failureOf(error).code) || hadEarlierAttempts(error)
+}
+
+async function removeTemporaries(
+  { archiveId, volume }: ArchiveRequest,
+  target: string,
+  acts: Pick<typeof finishing, 'removeTemporaries'> = finishing,
+): Promise<void> {
   const summary = `remove temporaries on ${target}`
   try {
-    await finishing.removeTemporaries.executeWithOptions({ summary }, [{ target, archiveId, volumeId: volume.id }])
+    await acts.removeTemporaries.executeWithOptions({ summary }, [{ target, archiveId, volumeId: volume.id }])
   } catch (error) {
     // a target that was taken out of the configuration meanwhile has nobody to ask; its capture is released all the same
     if (failureOf(error).code !== 'CK-TARGET-UNKNOWN') throw error
@@ -251,9 +321,8 @@ async function removeTemporaries({ archiveId, volume }: ArchiveRequest, target: 
   }
 }
 
-async function releaseCapture({ archiveId, volume }: ArchiveRequest, { capture }: ArchiveOutcome): Promise<undefined> {
+async function releaseCapture({ archiveId, volume }: ArchiveRequest, { capture }: ArchiveOutcome): Promise<void> {
   const summary = `remove snapshot ck-${archiveId}`
   const snapshotId = capture?.snapshotId ?? null
   await releasing.releaseCapture.executeWithOptions({ summary }, [{ archiveId, volumeId: volume.id, snapshotId }])
-  return undefined
 }

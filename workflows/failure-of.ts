@@ -1,5 +1,13 @@
 import { ActivityFailure, ApplicationFailure, CancelledFailure, TimeoutFailure } from '@temporalio/workflow'
 
+/** Whether other attempts failed before the one that made an activity fail: what became of them is not known. */
+export function hadEarlierAttempts(error: unknown): boolean {
+  const cause = error instanceof ActivityFailure ? error.cause : error
+  if (!(cause instanceof ApplicationFailure)) return false
+  const [detail] = (cause.details ?? []) as ({ attempt?: number } | undefined)[]
+  return (detail?.attempt ?? 1) > 1
+}
+
 /** Code and text of what made an activity fail, as an operator reads them. */
 export function failureOf(error: unknown): { code: string; message: string } {
   const cause = error instanceof ActivityFailure ? error.cause : error

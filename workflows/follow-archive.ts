@@ -1,18 +1,25 @@
-import { proxyActivities, sleep } from '@temporalio/workflow'
+import { log, proxyActivities, sleep } from '@temporalio/workflow'
 import type { ControlActivities } from '../activities/control-activities.js'
 import type { ArchiveOutcome } from './messages.js'
 import type { RunningArchive } from './volume-memory.js'
 import type { ArchiveHandle } from './start-archive.js'
+import { unclearFor } from './unclear-for.js'
 
 const polling = proxyActivities<Pick<ControlActivities, 'awaitArchive'>>({
   startToCloseTimeout: '30 seconds',
   // asks once a minute for as long as it takes; retries leave no events in the history
   retry: { initialInterval: '1 minute', backoffCoefficient: 1 },
 })
-const cleaning = proxyActivities<Pick<ControlActivities, 'undoArchive'>>({
+const cleaning = {
   startToCloseTimeout: '30 minutes',
   heartbeatTimeout: '1 minute',
   retry: { initialInterval: '5 seconds', backoffCoefficient: 2, maximumInterval: '10 minutes' },
+} as const
+const undoing = proxyActivities<Pick<ControlActivities, 'undoArchive'>>(cleaning)
+/** A tenant's clone may hold a snapshot for years; the lane waits for it no longer than this. */
+const soonUndoing = proxyActivities<Pick<ControlActivities, 'undoArchive'>>({
+  ...cleaning,
+  retry: { ...cleaning.retry, maximumAttempts: 4 },
 })
 
 /** How an archive ended. */
@@ -22,12 +29,14 @@ export interface ArchiveEnd {
   failure: string | null
   /** Whether another try makes sense: not after a person cancelled it. */
   retry: boolean
+  /** False when something of it may be left, or appear later: it is a leftover. */
+  isUndone: boolean
 }
 
 /**
  * Waits for an archive's end. The child handle of this run answers first; when it says anything but success, or in a
  * later run, the server is asked: a reset archive looks terminated to its parent while it goes on under the same id.
- * What a terminated one left is removed by name.
+ * What a terminated one left is removed by name, now and, as a leftover, again when nothing more can appear.
  */
 export async function followArchive(
   volumeId: string,
@@ -36,24 +45,44 @@ export async function followArchive(
 ): Promise<ArchiveEnd> {
   // a handle that says anything but success is not believed: the server knows what became of the archive
   const outcome = await handle?.result().catch(() => null)
-  if (outcome) return { outcome, failure: null, retry: true }
+  if (outcome) return { outcome, failure: null, retry: true, isUndone: true }
   const end = await polling.awaitArchive.executeWithOptions({ summary: `the end of ${archive.archive}` }, [
     { archive: archive.archive },
   ])
-  if (end.status === 'completed' || end.status === 'failed') {
-    return { outcome: end.outcome, failure: end.failure, retry: true }
+  // a failed one without an outcome never came to its own cleanup
+  if (end.outcome !== null && (end.status === 'completed' || end.status === 'failed')) {
+    return { outcome: end.outcome, failure: end.failure, retry: true, isUndone: true }
   }
-  await undoArchive(volumeId, archive)
-  return { outcome: end.outcome, failure: end.failure, retry: end.status === 'terminated' }
+  // a cancelled one waited for its own requests; of one that was stopped dead something may appear later
+  const isUndone = (await undoSoon(volumeId, archive)) && end.status === 'cancelled'
+  const retry = end.status === 'terminated' || end.status === 'failed'
+  return { outcome: end.outcome, failure: end.failure, retry, isUndone }
+}
+
+async function undoSoon(volumeId: string, archive: RunningArchive): Promise<boolean> {
+  try {
+    await undo(soonUndoing, volumeId, archive)
+    return true
+  } catch (error) {
+    log.warn('what an archive left cannot be removed yet', { archive: archive.archive, error })
+    return false
+  }
+}
+
+/** Removes what an archive left for as long as it takes, and looks again for what it had asked for before its end. */
+export async function undoLeftover(volumeId: string, archive: RunningArchive): Promise<void> {
+  await undo(undoing, volumeId, archive)
+  await sleep(unclearFor)
+  await undo(undoing, volumeId, archive)
 }
 
 /**
  * Removes by name what an archive left that could not clean up itself. Its acts learn of its end by their heartbeats:
  * until then they may still be making something.
  */
-export async function undoArchive(volumeId: string, archive: RunningArchive): Promise<void> {
+async function undo(acts: typeof undoing, volumeId: string, archive: RunningArchive): Promise<void> {
   const { archiveId, targets, heartbeatSeconds } = archive
   await sleep((heartbeatSeconds + 10) * 1000)
   const summary = `what ${archive.archive} left`
-  await cleaning.undoArchive.executeWithOptions({ summary }, [{ volumeId, archiveId, targets }])
+  await acts.undoArchive.executeWithOptions({ summary }, [{ volumeId, archiveId, targets }])
 }

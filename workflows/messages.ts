@@ -56,8 +56,15 @@ export const reconcileEvent = 'reconcile'
 /** Hints for one volume; a burst that the listener holds at once is one signal. */
 export const hintSignal = defineSignal<[Hint[]]>('hint')
 
+export interface LaneFreed {
+  archive: string
+  target: string
+}
 /** An archive wrote its copy to a target and no longer needs the lane (it may still be reading the copy back). */
-export const laneFreedSignal = defineSignal<[{ archive: string; target: string }]>('laneFreed')
+export const laneFreedSignal = defineSignal<[LaneFreed]>('laneFreed')
+
+/** The copies of an archive that cannot end yet, because its snapshot cannot be removed. */
+export const copiedSignal = defineSignal<[Copy[]]>('copied')
 
 export interface ArchiveNow {
   /** A UUID chosen by the caller: asking twice is asking once. */

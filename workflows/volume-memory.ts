@@ -72,6 +72,8 @@ export interface VolumeState {
   foundBad: { point: string; target: string; at: string } | null
   /** Targets that have not yet said which copies they hold; null: none was asked, not even for their names. */
   rebuilding: string[] | null
+  /** Archives that were terminated: what they left, or had asked for just before, is still to be looked for. */
+  leftovers: RunningArchive[]
   sourceGone: boolean
   /** Of the policy, at the last verdict. */
   rpoSeconds: number | null

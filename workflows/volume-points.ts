@@ -32,6 +32,24 @@ export function putCopy(state: VolumeState, copy: Copy): void {
   point.copies = [...point.copies.filter(({ target }) => target !== copy.target), copy]
 }
 
+/** What an archive tells before its end; left out where it has not the shape of a copy. */
+export function addCopies(state: VolumeState, copies: unknown): void {
+  for (const copy of Array.isArray(copies) ? copies : []) if (isCopy(copy)) putCopy(state, copy)
+  trimPoints(state)
+}
+
+function isCopy(copy: unknown): copy is Copy {
+  const { target, point, archiveId, capturedAt } = (copy ?? {}) as Partial<Record<keyof Copy, unknown>>
+  return [target, point, archiveId, capturedAt].every((one) => typeof one === 'string')
+}
+
+/** A target that was asked while an archive wrote to it told of a copy that was never finished. */
+export function dropPartial(state: VolumeState, archiveId: string, target: string): void {
+  const isPartial = (copy: Copy) => copy.archiveId === archiveId && copy.target === target && copy.state === 'writing'
+  for (const point of state.points) point.copies = point.copies.filter((copy) => !isPartial(copy))
+  state.points = state.points.filter((point) => point.copies.length > 0)
+}
+
 function pointOf(copy: Copy): RecoveryPoint {
   const { point, volumeId, projectId, archiveId, archive, slot, group, capturedAt, consistency, sizeBytes } = copy
   return {

@@ -3,7 +3,7 @@ import type { ArchiveOutcome, Hint, TargetOutcome, VerifyNow, VolumeStatus } fro
 import type { Burst, RunningArchive, VolumeState, Want } from './volume-memory.js'
 import { eventSlot, isDeferral, manualSlotPrefix, reconcileEvent, scheduleEvent } from './messages.js'
 import { protectionOf, overdueAt } from './protection.js'
-import { isBad, lastGood, lastVerified, putCopy, trimPoints } from './volume-points.js'
+import { dropPartial, isBad, lastGood, lastVerified, putCopy, trimPoints } from './volume-points.js'
 
 /** Message ids that are remembered; notifications are doubled within minutes, not after hundreds of others. */
 const seenLimit = 256
@@ -30,6 +30,7 @@ export function freshState(): VolumeState {
     verifications: [],
     foundBad: null,
     rebuilding: null,
+    leftovers: [],
     sourceGone: false,
     rpoSeconds: null,
     nextAt: null,
@@ -68,10 +69,12 @@ export function forgetPoints(state: VolumeState): VolumeState {
 
 /**
  * Hints that arrive before the capture join the burst that waits for it; the first names the slot. Of a policy's nominal
- * times only newer ones count: a schedule that catches up tells them late and out of order.
+ * times only newer ones count: a schedule that catches up tells them late and out of order. What has not the shape of a
+ * hint (anybody can send a signal in the UI) is left out: an exception would stop the workflow for ever.
  */
-export function addHints(state: VolumeState, hints: Hint[], now: number): void {
-  for (const hint of hints) {
+export function addHints(state: VolumeState, hints: unknown, now: number): void {
+  for (const hint of Array.isArray(hints) ? hints : []) {
+    if (!isHint(hint)) continue
     if (state.seen.includes(hint.messageId)) continue
     state.seen = [...state.seen, hint.messageId].slice(-seenLimit)
     if (hint.nominal !== undefined && !isNewNominal(state, hint.nominal)) continue
@@ -99,6 +102,14 @@ function isPutOff({ failures, waitsForWindow }: Burst): boolean {
 export function settleMs({ events }: Burst, settleSeconds: number): number {
   const ownEvents = [scheduleEvent, reconcileEvent]
   return events.every((event) => ownEvents.includes(event)) ? 0 : settleSeconds * 1000
+}
+
+function isHint(hint: unknown): hint is Hint {
+  const { messageId, event, nominal } = (hint ?? {}) as Partial<Record<keyof Hint, unknown>>
+  if (typeof messageId !== 'string' || typeof event !== 'string') return false
+  if (nominal === undefined) return true
+  const { policy, at } = (nominal ?? {}) as Partial<Record<'policy' | 'at', unknown>>
+  return typeof policy === 'string' && typeof at === 'string' && !Number.isNaN(Date.parse(at))
 }
 
 /** Takes the burst to be looked at: hints that come meanwhile open another one. */
@@ -217,7 +228,10 @@ export function endArchive(
   for (const target of ended.targets) freeLane(state, ended.archive, target)
   state.archives = state.archives.filter(({ archive }) => archive !== ended.archive)
   const outcomes = outcome?.targets ?? []
-  for (const { copy } of outcomes) if (copy !== null) putCopy(state, copy)
+  for (const { target, copy } of outcomes) {
+    if (copy !== null) putCopy(state, copy)
+    else dropPartial(state, ended.archiveId, target)
+  }
   trimPoints(state)
   if (options.retry) {
     for (const target of ended.targets) {
@@ -284,6 +298,7 @@ export function isFinished(state: VolumeState): boolean {
     state.rebuilding?.length === 0 &&
     (state.policy === null || state.sourceGone) &&
     state.archives.length === 0 &&
+    state.leftovers.length === 0 &&
     state.asked.length === 0 &&
     state.verifications.length === 0 &&
     state.burst === null &&

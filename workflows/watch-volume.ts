@@ -1,4 +1,5 @@
 import {
+  ApplicationFailure,
   CancellationScope,
   condition,
   continueAsNew,
@@ -8,12 +9,13 @@ import {
   workflowInfo,
 } from '@temporalio/workflow'
 import { assess } from './assess.js'
-import { followArchive, undoArchive } from './follow-archive.js'
-import type { AssessRequest, Verdict } from './messages.js'
+import { followArchive, undoLeftover } from './follow-archive.js'
+import type { ArchiveNow, AssessRequest, LaneFreed, Verdict } from './messages.js'
 import type { RunningArchive, VolumeState } from './volume-memory.js'
 import {
   archiveNowUpdate,
   archiveWorkflowId,
+  copiedSignal,
   copyChangedSignal,
   hintSignal,
   laneFreedSignal,
@@ -30,7 +32,7 @@ import { columnsChanged, showVolume } from './show-volume.js'
 import type { ArchiveHandle } from './start-archive.js'
 import { startArchive } from './start-archive.js'
 import { startVerification } from './start-verification.js'
-import { changeCopy, isFirstCopy, lastGood } from './volume-points.js'
+import { addCopies, changeCopy, isFirstCopy, lastGood } from './volume-points.js'
 import {
   addHints,
   backoffMs,
@@ -61,6 +63,7 @@ const rebuildGrace = '30 seconds'
 const eventsPerRun = 200
 /** The clocks of Temporal and of who reads the policy differ a little: a window is not asked for again and again. */
 const windowPauseMs = 5000
+const leftoversAtOnce = 8
 
 /**
  * One for each volume that a policy protects or of which copies exist: gathers hints, decides when to archive, holds
@@ -72,15 +75,24 @@ export async function watchVolume(carried?: VolumeState): Promise<void> {
   const volumeId = workflowInfo().workflowId.slice('volume/'.length)
   const state = carried === undefined ? freshState() : completeState(carried)
   let endedArchives = 0
-  let cancelled = false
+  let readAgain = false
   let shown = ''
   let hasNews = false
 
   setHandler(hintSignal, (hints) => {
     addHints(state, hints, Date.now())
   })
-  setHandler(laneFreedSignal, ({ archive, target }) => {
-    freeLane(state, archive, target)
+  setHandler(laneFreedSignal, (freed: Partial<LaneFreed> | null | undefined) => {
+    const { archive: id, target } = freed ?? {}
+    if (id === undefined || target === undefined) return
+    freeLane(state, id, target)
+    // one that nobody follows (it was reset after its end, or started just before this workflow was terminated) is found
+    // like the archives of a workflow without memory
+    const isKnown = state.archives.some(({ archive }) => archive === id)
+    if (!isKnown && state.rebuilding !== null) readAgain = true
+  })
+  setHandler(copiedSignal, (copies) => {
+    addCopies(state, copies)
   })
   setHandler(copyChangedSignal, (copy) => {
     changeCopy(state, copy, Date.now())
@@ -89,11 +101,15 @@ export async function watchVolume(carried?: VolumeState): Promise<void> {
   setHandler(pointsQuery, () => state.points)
   setHandler(statusQuery, () => statusOf(volumeId, state, Date.now()))
   setHandler(requestQuery, (id) => requestState(state, manualSlot(id)))
-  setHandler(archiveNowUpdate, ({ id, targets }) => {
-    const slot = manualSlot(id)
-    if (requestState(state, slot).state === 'unknown') state.asked.push({ slot, targets })
-    return { archive: archiveWorkflowId(volumeId, slot, 1) }
-  })
+  setHandler(
+    archiveNowUpdate,
+    ({ id, targets }) => {
+      const slot = manualSlot(id)
+      if (requestState(state, slot).state === 'unknown') state.asked.push({ slot, targets })
+      return { archive: archiveWorkflowId(volumeId, slot, 1) }
+    },
+    { validator: checkArchiveNow },
+  )
   setHandler(verifyNowUpdate, (verification) => {
     state.verifications.push(verification)
     return { verification: verifyWorkflowId(volumeId, verification.point, verification.id) }
@@ -101,19 +117,20 @@ export async function watchVolume(carried?: VolumeState): Promise<void> {
 
   // Cancel must not end what remembers the copies: it is taken as "read everything again"
   CancellationScope.current().cancelRequested.catch((error: unknown) => {
-    if (isCancellation(error)) cancelled = true
+    if (isCancellation(error)) readAgain = true
   })
   await CancellationScope.nonCancellable(live)
 
   async function live(): Promise<void> {
     await rebuild()
     for (const archive of state.archives) inBackground(follow(archive, null))
+    inBackground(undoLeftovers())
     for (;;) {
       shown = showVolume(volumeId, state, shown)
       hasNews = false
       await waitForWork()
       // the state is copied in the same breath as it is handed over: no signal can come between
-      if (cancelled) return continueAsNew<typeof watchVolume>(forgetPoints(state))
+      if (readAgain) return continueAsNew<typeof watchVolume>(forgetPoints(state))
       if (runIsLong() && !hasWork()) return continueAsNew<typeof watchVolume>(state)
       if (isFinished(state)) return
       await decide()
@@ -130,17 +147,34 @@ export async function watchVolume(carried?: VolumeState): Promise<void> {
         const isKnown = state.archives.some((known) => known.archive === archive.archive)
         if (!isKnown) holdLanes(state, completeArchive(archive))
       }
-      for (const archive of found.terminated) inBackground(undoArchive(volumeId, archive))
+      const known = [...state.archives, ...state.leftovers].map(({ archive }) => archive)
+      state.leftovers.push(...found.terminated.filter(({ archive }) => !known.includes(archive)))
     }
     for (const target of state.rebuilding) inBackground(rebuildTarget(volumeId, target, state))
     await condition(() => state.rebuilding?.length === 0, rebuildGrace)
+  }
+
+  /**
+   * Each is forgotten when it is done: this run may end before the last one is. A few at a time, since one that cannot
+   * be undone (a tenant's clone holds its snapshot) must not keep the others, nor a long list fill a run.
+   */
+  async function undoLeftovers(): Promise<void> {
+    const waiting = [...state.leftovers]
+    const undoOneByOne = async () => {
+      for (let archive = waiting.shift(); archive !== undefined; archive = waiting.shift()) {
+        await undoLeftover(volumeId, archive)
+        const { archive: id } = archive
+        state.leftovers = state.leftovers.filter((one) => one.archive !== id)
+      }
+    }
+    await Promise.all(Array.from({ length: leftoversAtOnce }, undoOneByOne))
   }
 
   async function waitForWork(): Promise<void> {
     const alarm = nextAlarm(state, Date.now())
     const wake = () =>
       hasWork() ||
-      cancelled ||
+      readAgain ||
       runIsLong() ||
       isFinished(state) ||
       nextAlarm(state, Date.now()) !== alarm ||
@@ -215,7 +249,8 @@ export async function watchVolume(carried?: VolumeState): Promise<void> {
       for (const target of targets) state.wants[target] = { ...want, at }
       return
     }
-    for (const target of targets) dropWant(state, target)
+    // a lane that was taken meanwhile keeps its want
+    for (const target of targets) if (verdict.plan === null || !isBlocked(state, target)) dropWant(state, target)
     await start(verdict, { slot, events, failures, deferrals })
   }
 
@@ -272,9 +307,10 @@ export async function watchVolume(carried?: VolumeState): Promise<void> {
   }
 
   async function follow(archive: RunningArchive, handle: ArchiveHandle | null): Promise<void> {
-    const { outcome, failure, retry } = await followArchive(volumeId, archive, handle)
+    const { outcome, failure, retry, isUndone } = await followArchive(volumeId, archive, handle)
     // what it did achieve nobody told: the targets know
     if (outcome === null) state.rebuilding = [...new Set([...(state.rebuilding ?? []), ...archive.targets])]
+    if (!isUndone) state.leftovers.push(archive)
     endArchive(state, archive, outcome, { now: Date.now(), retry, failure })
     if (outcome === null)
       await Promise.all(archive.targets.map(async (target) => rebuildTarget(volumeId, target, state)))
@@ -295,6 +331,14 @@ function requestState(state: VolumeState, slot: string) {
   const held = [...state.archives, ...Object.values(state.wants), ...state.points]
   const started = held.some((one) => one.slot === slot)
   return { state: started ? ('started' as const) : ('unknown' as const), reasons: [] }
+}
+
+/** Anybody can send an update in the UI: one that makes no sense is refused, and stops nothing. */
+function checkArchiveNow(request: Partial<Record<keyof ArchiveNow, unknown>> | null | undefined): void {
+  const { id, targets } = request ?? {}
+  const areNames = targets === null || (Array.isArray(targets) && targets.every((one) => typeof one === 'string'))
+  if (typeof id === 'string' && id !== '' && areNames) return
+  throw ApplicationFailure.nonRetryable('archiveNow wants {id: <UUID>, targets: <names> or null}', 'CK-USAGE')
 }
 
 /** Background work ends by itself and never fails: whatever it throws is a bug, and is told. */

@@ -8,7 +8,8 @@ export interface Patience {
   stuckMs: number
   /**
    * With a service up, nothing tells a long backup from one whose request was lost on its way (facts/openstack.md 6.13):
-   * so it must be this old by Cinder's own time. Default: 24 hours.
+   * so it must be this old by Cinder's own time. That tells nothing of a deletion, which may come long after the creation
+   * and last for hours itself: a deletion must have been seen for so long. Default: 24 hours.
    */
   oldMs: number
 }
@@ -41,7 +42,9 @@ export function stuckWatch(setting: Setting): (waiting: Waiting, elapsedMs: numb
     }
     const unchangedMs = elapsedMs - since
     if (unchangedMs < setting.patience.stuckMs) return false
-    if (waiting.idle !== true && !isOld(setting, waiting) && !(await isUnserved(setting, waiting))) return false
+    const askedMs = waiting.status === 'deleting' ? unchangedMs : setting.now() - cinderTime(waiting.createdAt)
+    const isOld = askedMs >= setting.patience.oldMs
+    if (waiting.idle !== true && !isOld && !(await isUnserved(setting, waiting))) return false
     await reset(setting, waiting, 'error', unchangedMs)
     // asked for again only after as long a wait
     seen = ''
@@ -65,10 +68,6 @@ export async function resetRestoring({ cinder, log, name }: Setting, backupId: s
     { target: name, code: 'CK-STUCK-RESET', backup: backupId },
     `backup ${backupId} was still restoring into a scratch volume that is gone; it was reset to available`,
   )
-}
-
-function isOld({ now, patience }: Setting, { createdAt }: Waiting): boolean {
-  return now() - cinderTime(createdAt) >= patience.oldMs
 }
 
 /** Whether all services that could be working on it are down; not where we may not ask. */

@@ -12,6 +12,9 @@ import { goneAsScratch } from './scratch-gone.js'
 import { captureSnapshot, getCaptureSnapshot, temporaryVolume } from './temporary-volume.js'
 import { whenFree } from './when-free.js'
 
+/** Cinder refuses a longer one. */
+const longestDescription = 255
+
 /** What one backup is asked for; each way decides the parts in which it differs. */
 export interface BackupPlan {
   capture: Capture
@@ -76,12 +79,21 @@ async function request(
     cinder.createBackup({
       ...what,
       name: plan.name,
-      description: `Cinderkeep: volume ${volume.name === '' ? volume.volumeId : volume.name} at ${point}`.slice(0, 255),
+      description: firstCharacters(
+        `Cinderkeep: volume ${volume.name === '' ? volume.volumeId : volume.name} at ${point}`,
+        longestDescription,
+      ),
       ...(parent !== null && { incremental: true }),
-      ...(options.container !== undefined && { container: options.container }),
+      // for Ceph's driver it would be the name of a pool
+      ...(options.container !== undefined && plan.driver === 'chunked' && { container: options.container }),
       metadata: backupMetadata(setting, plan, parent),
     }),
   )
+}
+
+/** Whole characters, as Cinder counts them: half of one is no text that it could store. */
+function firstCharacters(text: string, count: number): string {
+  return Array.from(text).slice(0, count).join('')
 }
 
 function backupMetadata(setting: Setting, plan: BackupPlan, parent: OwnBackup | null): Record<string, string> {

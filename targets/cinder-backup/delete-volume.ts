@@ -7,6 +7,8 @@ import { hasCode, orNull, type Setting } from './setting.js'
 const requestsToDelete = 5
 /** Cinder deletes a volume in these states at once; in others it is waited for. */
 const deletable = new Set(['available', 'error', 'error_restoring', 'error_deleting', 'error_managing'])
+/** Somebody has attached it, or is about to: only they know how long, and a reset would not free it. */
+const held = new Set(['in-use', 'reserved', 'attaching', 'detaching'])
 
 /**
  * Deletes a temporary volume of ours and waits until it is gone. While a backup is made of it or restored into it
@@ -29,6 +31,7 @@ export async function deleteVolume(
     const volume = await orNull('CK-VOLUME-GONE', () => cinder.getVolume(id))
     if (volume === null) return { done: { wasReset } }
     const { name, status, createdAt } = volume
+    if (held.has(status)) return { waiting: { phase: `${name} is ${status}: detach it` } }
     if (!deletable.has(status)) {
       const idle = status === idleStatus
       wasReset = (await isStuck({ kind: 'volumes', id, name, status, createdAt, idle }, elapsedMs)) || wasReset

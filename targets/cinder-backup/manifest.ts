@@ -60,6 +60,7 @@ export type Manifest = z.infer<typeof manifestSchema>
 const markSchema = z.object({
   state,
   rootHash: maybe,
+  hashedBytes: z.number().optional(),
   verifiedAt: maybe,
   reason: maybe,
 })
@@ -68,6 +69,7 @@ const markSchema = z.object({
 export interface Mark {
   state: CopyState
   rootHash: string | null
+  hashedBytes?: number | undefined
   verifiedAt: string | null
   reason: string | null
 }
@@ -105,8 +107,9 @@ export function readManifest(metadata: Record<string, string>): { manifest: Mani
 
 /** The mark as `ck:state`; the reason is shortened to what fits. */
 export function markToMetadata(mark: Mark): Record<string, string> {
+  const { state, rootHash, hashedBytes, verifiedAt } = mark
   const write = (reason: string | null): string =>
-    toAscii(JSON.stringify({ state: mark.state, rootHash: mark.rootHash, verifiedAt: mark.verifiedAt, reason }))
+    toAscii(JSON.stringify({ state, rootHash, hashedBytes, verifiedAt, reason }))
   let value = write(mark.reason)
   for (let length = mark.reason?.length ?? 0; value.length > longestValue && length > 0; length -= 1) {
     value = write(`${(mark.reason ?? '').slice(0, length - 1)}...`)
@@ -124,6 +127,11 @@ export function readMark(metadata: Record<string, string>): Mark {
   } catch {
     return { ...unknown, reason: 'its mark on the target cannot be read' }
   }
+}
+
+/** Whether a copy was read back, with whatever result: then it was whole once, and no archive removes it as a leftover. */
+export function isJudged(metadata: Record<string, string>): boolean {
+  return readMark(metadata).state !== 'unverified'
 }
 
 /**

@@ -3,6 +3,7 @@ import type { CopyContext } from '../target.js'
 import { resetRestoring } from './abandoned.js'
 import { backupServices } from './backup-services.js'
 import { deleteVolume } from './delete-volume.js'
+import { isJudged } from './manifest.js'
 import { ownBackups } from './own-backups.js'
 import { pollUntil } from './poll-until.js'
 import { deleteBackup, whyNotDelete } from './retire-backup.js'
@@ -32,6 +33,7 @@ export async function removeTemporaries(
   for (const own of backups) {
     const backup = await orNull('CK-BACKUP-GONE', () => setting.cinder.getBackup(own.backup.id))
     if (backup?.status !== 'error' && backup?.status !== 'error_deleting') continue
+    if (isJudged(backup.metadata)) continue
     const danger = await whyNotDelete(setting, { ...own, backup })
     if (danger === null) await deleteOrLeave(setting, backup, context)
     else leave(setting, backup, danger)

@@ -19,7 +19,7 @@ const requestsToDelete = 3
  * made a backup, and Cinder shows that of an `available` one alone: one that failed may have met any driver, so it
  * stays while the volume has another that is not proven to lie elsewhere than on Ceph.
  */
-export async function whyNotDelete(setting: Setting, { backup }: OwnBackup): Promise<string | null> {
+export async function whyNotDelete(setting: Setting, { backup }: Pick<OwnBackup, 'backup'>): Promise<string | null> {
   if (backup.hasDependents) return 'incremental backups depend on it'
   if ((await driverOf(setting, backup)) === 'chunked') return null
   for await (const other of setting.cinder.listBackups({ allProjects: true, volumeId: backup.volumeId })) {
@@ -46,6 +46,9 @@ export async function deleteBackup(setting: Setting, context: CopyContext, id: s
       return { waiting: { phase: `backup ${id} is ${backup.status}` } }
     }
     if (requests === requestsToDelete) throw await notDeleted(setting, backup)
+    // it was `available` or being deleted when its dangers were looked at, and may have lost its image since then
+    const danger = backup.status === 'available' ? null : await whyNotDelete(setting, { backup })
+    if (danger !== null) throw await notDeleted(setting, backup, danger)
     requests += 1
     // Cinder deletes what is `available` or `error` only; what it failed to delete must be reset by an admin
     if (backup.status === 'error_deleting') await cinder.resetStatus('backups', id, 'error')
@@ -62,13 +65,15 @@ export async function deleteBackup(setting: Setting, context: CopyContext, id: s
   })
 }
 
-async function notDeleted(setting: Setting, backup: Backup): Promise<CodedError> {
+async function notDeleted(setting: Setting, backup: Backup, danger: string | null = null): Promise<CodedError> {
   if ((await backupServices(setting)) === 'down') return servicesDown(`backup ${backup.id} cannot be deleted`)
   const messages = await setting.cinder.listMessages(backup.id)
-  const why = [backup.failReason, ...messages.map((one) => one.userMessage)].filter((one) => one !== null && one !== '')
+  const why = [danger, backup.failReason, ...messages.map((one) => one.userMessage)].filter(
+    (one) => one !== null && one !== '',
+  )
   return new CodedError(
     'CK-BACKUP-NOT-DELETED',
-    `backup ${backup.id} is still ${backup.status} after ${requestsToDelete} requests to delete it${why.length > 0 ? `: ${why.join('; ')}` : ''}`,
+    `backup ${backup.id} is still ${backup.status} although it was to be deleted${why.length > 0 ? `: ${why.join('; ')}` : ''}`,
     { cure: 'The log of cinder-backup says why. It is tried again by itself.' },
   )
 }

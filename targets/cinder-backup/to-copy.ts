@@ -29,6 +29,7 @@ export function toCopy({ name }: Pick<Setting, 'name'>, { backup, manifest }: Ow
     ref: { backupId: backup.id },
     state: stateOf(backup.status, mark.state),
     rootHash: mark.rootHash,
+    ...(mark.hashedBytes !== undefined && { hashedBytes: mark.hashedBytes }),
     verifiedAt: mark.verifiedAt,
     writtenBytes: null,
     storedBytes: null,

@@ -27,7 +27,7 @@ export async function verifyCopy(
   if (backup.status !== 'available') {
     return damaged(copy.rootHash, `Cinder calls the backup ${backup.status}: ${backup.failReason ?? 'no reason given'}`)
   }
-  const known = copy.rootHash ?? readMark(backup.metadata).rootHash
+  const { rootHash: known, hashedBytes = copy.sizeBytes } = copy.rootHash === null ? readMark(backup.metadata) : copy
   const truth = whatToCompareWith(setting, copy, known, capture)
   if ('reason' in truth) return unverified(known, truth.reason)
   let expected: Expected | { reason: string } | undefined
@@ -35,11 +35,20 @@ export async function verifyCopy(
     const reached = whoReads(setting, (capture ?? own.manifest).volume.host, scratch)
     if ('reason' in reached) return unverified(known, reached.reason)
     expected ??=
-      'hash' in truth ? knownHash(truth.hash, copy) : await hashOfCapture(setting, truth, known, copy, context)
+      'hash' in truth
+        ? { rootHash: truth.hash, sizeBytes: hashedBytes }
+        : await hashOfCapture(
+            setting,
+            truth,
+            known === null ? null : { rootHash: known, sizeBytes: hashedBytes },
+            context,
+          )
     if ('reason' in expected) return unverified(null, expected.reason)
     return compare(setting, own, context, { scratch, source: reached.source, expected })
   }
-  return goneAsScratch(() => untilRead(setting, own, context, read))
+  const verification = await goneAsScratch(() => untilRead(setting, own, context, read))
+  if (expected === undefined || 'reason' in expected || expected.sizeBytes === copy.sizeBytes) return verification
+  return { ...verification, hashedBytes: expected.sizeBytes }
 }
 
 type Expected = Pick<HashedBytes, 'rootHash' | 'sizeBytes'>
@@ -85,16 +94,11 @@ function whoReads(
   }
 }
 
-function knownHash(rootHash: string, { sizeBytes }: Copy): Expected {
-  return { rootHash, sizeBytes }
-}
-
 /** After a reset of the archive the capture may have been released already. */
 async function hashOfCapture(
   setting: Setting,
   { capture, source }: Readable,
-  known: string | null,
-  copy: Copy,
+  known: Expected | null,
   context: CopyContext,
 ): Promise<Expected | { reason: string }> {
   const { volumeId, host, nameId } = capture.volume
@@ -103,7 +107,7 @@ async function hashOfCapture(
     return await hashWithProgress(bytes, 'reading the capture', context)
   } catch (error) {
     if (!(await isCaptureLost(setting, capture, error))) throw error
-    if (known !== null) return knownHash(known, copy)
+    if (known !== null) return known
     return { reason: 'the capture was deleted before its hash was taken' }
   }
 }

@@ -3,6 +3,7 @@ import type { Capture, Copy, CopyContext, WriteOptions } from '../target.js'
 import { createBackup, type BackupPlan } from './create-backup.js'
 import { deleteVolume } from './delete-volume.js'
 import { learnDriver } from './driver.js'
+import { isJudged } from './manifest.js'
 import { backupName, freeBackupName } from './names.js'
 import { asOwnBackup, ownBackups, type OwnBackup } from './own-backups.js'
 import { deleteBackup, whyNotDelete } from './retire-backup.js'
@@ -92,7 +93,9 @@ async function retireExtras(setting: Setting, capture: Capture, context: CopyCon
 }
 
 async function retire(setting: Setting, context: CopyContext, own: OwnBackup): Promise<void> {
-  const danger = await whyNotDelete(setting, own)
+  const danger = isJudged(own.backup.metadata)
+    ? 'it was read back once, so it is a copy'
+    : await whyNotDelete(setting, own)
   if (danger === null) {
     await deleteBackup(setting, context, own.backup.id)
     return

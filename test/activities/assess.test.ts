@@ -173,6 +173,26 @@ describe('assessVolume', () => {
     expect(await ask([reconcileEvent], old)).toMatchObject({ kind: 'archive' })
   })
 
+  it('lets no later policy take what an earlier one may protect by a name that Keystone does not show', async () => {
+    const id = await bench.newVolume({ archive: 'gold' })
+    const projectId = bench.sandbox.state.volumes.get(id)?.projectId ?? ''
+    const hidden = (project: string) => ({
+      ...deps,
+      policies: toPolicies(
+        policiesOptions.parse({
+          first: { where: { project }, on: ['volume.detach.end'], copies: [{ target: 'cinder' }] },
+          rest: { on: ['volume.detach.end'], copies: [{ target: 'cinder' }] },
+        }),
+      ),
+      projectName: async () => null,
+    })
+    await expect(bench.run(assessVolume(hidden('payments')), asked(id))).rejects.toMatchObject({
+      code: 'CK-PROJECT-NAME-HIDDEN',
+      cure: expect.stringContaining('ids of projects') as unknown,
+    })
+    expect(await bench.run(assessVolume(hidden(projectId)), asked(id))).toMatchObject({ policy: 'first' })
+  })
+
   it('sees the project that a volume was transferred to', async () => {
     const id = await bench.newVolume({ archive: 'gold' })
     const research = [...bench.sandbox.state.projects.values()].find(({ name }) => name === 'research')

@@ -20,6 +20,10 @@ function failureOf(error: unknown, activity = 'writeCopy'): ApplicationFailure {
 const call = { service: 'Cinder', method: 'POST', path: '/snapshots', requestId: 'req-1' }
 
 describe('toFailure', () => {
+  it('tells which attempt it was: earlier ones may have done something', () => {
+    expect(toFailure(coded('CK-VOLUME-GONE'), 'takeCapture', 2)).toMatchObject({ details: [{ attempt: 2 }] })
+  })
+
   it.each([
     'CK-VOLUME-GONE',
     'CK-CAPTURE-LOST',
@@ -152,6 +156,7 @@ describe('failureInterceptor', () => {
     const { lines, attempt } = remember()
     await attempt(ApplicationFailure.create({ type: 'CK-ARCHIVE-RUNNING', message: 'still runs', category: 'BENIGN' }))
     await attempt(new CancelledFailure('cancelled'))
+    await attempt(new DOMException('This operation was aborted', 'AbortError'))
     expect(lines).toEqual([])
     await attempt(new TypeError('a defect'))
     expect(lines).toMatchObject([{ level: 'error', fields: { activity: 'writeCopy' } }])

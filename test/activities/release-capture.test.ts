@@ -75,6 +75,14 @@ describe('releaseCapture', () => {
     expect(bench.snapshotsOf(volumeId)).toEqual([])
   })
 
+  it('gives up waiting for a snapshot whose making a broker lost', async () => {
+    const { volumeId, archiveId, snapshotId, snapshot } = await captured()
+    snapshot.status = 'creating'
+    snapshot.createdAt = new Date(Date.now() - 61 * 60_000).toISOString().slice(0, 19)
+    await bench.run(releaseCapture(bench.deps), { volumeId, archiveId, snapshotId })
+    expect(bench.snapshotsOf(volumeId)).toEqual([])
+  })
+
   it('frees a snapshot that a backup service left backing-up when it died, but not one that is being backed up', async () => {
     const { volumeId, archiveId, snapshotId, snapshot } = await captured()
     snapshot.status = 'backing-up'

@@ -46,7 +46,7 @@ export async function look(given: {
   const env = { ...nowhere, ...given.env }
   const config = await loadConfig({ env, cwd })
   const output = { result: () => undefined, note: () => undefined, progress: null }
-  const cli = { output, env, cwd, home: cwd, signal: new AbortController().signal }
+  const cli = { output, env, cwd, home: cwd, signal: new AbortController().signal, endsItself: false }
   const { context, close } = openContext(cli, config, { log: silentLog, ...(given.now && { now: given.now }) })
   try {
     const checks = allChecks.filter(({ name }) => given.checks?.includes(name) ?? true)

@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { exitCodeOfAll } from '../../cli/archive.js'
 import type { Followed } from '../../cli/follow-archives.js'
 import { cinder } from '../../openstack/cinder.js'
@@ -144,6 +144,31 @@ describe('the command line', () => {
   it('ends with 1 when a server does not answer', async () => {
     const { code, stderr } = await runCli(['archive', 'db'], { cwd, env: sandbox.env })
     expect([code, stderr]).toEqual([1, expect.stringMatching(/^CK-TEMPORAL-UNREACHABLE {2}Temporal at 127.0.0.1:9 /)])
+  })
+
+  it('ends with 130 soon after SIGINT though the cloud does not answer', async () => {
+    sandbox.faults.add({ kind: 'hang', method: 'GET', path: '/volumes/', count: 9 })
+    const plan = startCli(['policy', 'plan'], { cwd, env: sandbox.env })
+    await vi.waitUntil(() => sandbox.faults.list()[0]?.hits === 1, { timeout: 20_000 })
+    plan.kill('SIGINT')
+    const { code, stdout, stderr } = await plan.ended
+    sandbox.faults.clear()
+    expect([code, stdout, stderr]).toEqual([130, '', expect.stringMatching(/^CK-INTERRUPTED {2}interrupted by SIGINT/)])
+  })
+
+  it('ends with 2 for an empty name, though a volume has none', async () => {
+    const unnamed = await cinder(session).createVolume({ name: '', sizeGib: 1 })
+    const { code, stderr } = await runCli(['archive', ''], { cwd, env: sandbox.env })
+    await sandbox.idle()
+    await cinder(session).deleteVolume(unnamed.id)
+    await sandbox.idle()
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/^CK-USAGE/)])
+  })
+
+  it('writes the first file where CINDERKEEP_CONFIG says', async () => {
+    const env = { CINDERKEEP_CONFIG: join(cwd, 'named.yaml') }
+    expect(await runCli(['config', 'init'], { cwd, env })).toMatchObject({ code: 0 })
+    expect(await runCli(['config', 'check'], { cwd, env })).toMatchObject({ code: 0 })
   })
 
   it('run ends with 130 after SIGINT, and with it all its children', async () => {

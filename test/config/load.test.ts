@@ -58,6 +58,15 @@ describe('a fault', () => {
     )
   })
 
+  it('is a name that would be dropped without a word', () => {
+    expect(faultOf('databases:', '__proto__:')).toBe(
+      'cinderkeep.yaml:6  policies.__proto__: is no name that can be used here',
+    )
+    expect(faultOf('    copies:', '    where: {metadata: {__proto__: x, archive: gold}}\n    copies:')).toBe(
+      'cinderkeep.yaml:7  policies.databases.where.metadata.__proto__: is no name that can be used here',
+    )
+  })
+
   it('is a value of the wrong kind, out of a list, or missing', () => {
     expect(faultOf('kind: cinder-backup}\n  cinder', 'kind: cinder-bakup}\n  cinder')).toMatch(
       /^cinderkeep.yaml:3 {2}targets.vault.kind: "cinder-bakup", expected one of cinder-backup, .*did you mean "cinder-backup"\?$/,
@@ -154,8 +163,47 @@ describe('a fault', () => {
     expect(faultsOf('')).toEqual([expect.stringMatching(/installation: missing/)])
   })
 
+  it('is a tag, whose value would be taken for a text', () => {
+    expect(faultOf('policies:', 'temporal: {namespace: !env NAMESPACE}\npolicies:')).toMatch(
+      /^cinderkeep.yaml:5 {2}has a tag/,
+    )
+  })
+
+  it('is a condition that fits all volumes, or none', () => {
+    const where = (condition: string) => faultOf('    copies:', `    where: ${condition}\n    copies:`)
+    expect(where('{metadata: {}}')).toMatch(/:7 {2}policies.databases.where.metadata: expected at least one key/)
+    expect(where('{exclude: {metadata: {}}}')).toMatch(/where.exclude.metadata: expected at least one key/)
+    expect(where('{size: {}}')).toMatch(/where.size: expected atLeast or atMost/)
+    expect(where('{size: {atLeast: 2TiB, atMost: 10GiB}}')).toMatch(/where.size: no volume can fit/)
+  })
+
+  it('is a value of metadata that YAML reads as something else than is written', () => {
+    const where = (value: string) => `where: {metadata: {archive: ${value}}, exclude: {metadata: {archive: ${value}}}}`
+    for (const value of ['True', '007', '1.10', '0x10']) {
+      const faults = faultsOf(good.replace('    copies:', `    ${where(value)}\n    copies:`))
+      expect(faults).toEqual([
+        expect.stringMatching(/:7 {2}policies.databases.where.metadata.archive: .* put it in quotes$/),
+        expect.stringMatching(/:7 {2}policies.databases.where.exclude.metadata.archive: .* put it in quotes$/),
+      ])
+      expect(faults[0]).toContain(`${value} is read as `)
+    }
+    for (const value of ['true', '7', 'yes', "'True'", '"007"']) {
+      expect(faultsOf(good.replace('    copies:', `    ${where(value)}\n    copies:`))).toEqual([])
+    }
+  })
+
+  it('is a pace that would never notice a death, or never finish', () => {
+    for (const option of ['heartbeat: 0', 'firstRetry: 1ms', 'captureMaxAge: 0']) {
+      expect(faultOf('policies:', `pace: {${option}}\npolicies:`)).toMatch(/:5 {2}pace\.\w+: .*expected at least/)
+    }
+  })
+
   it('never holds a secret', () => {
     const texts = [
+      'listen: {url: "amqp:/user:hunter2@mq"}',
+      'listen: {url: "user:hunter2@mq"}',
+      "listen: {url: 'rabbit://user:x y\"hunter2@mq'}",
+      `listen: {url: "rabbit://user:hunter2${'x'.repeat(150)}@mq"}`,
       'listen: {url: "http://user:hunter2@mq"}',
       'listen: "amqp://user:hunter2@mq"',
       'temporal: {apiKey: hunter2}',

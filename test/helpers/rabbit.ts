@@ -92,7 +92,8 @@ export interface PrivateBroker {
   /** `amqps://` with a certificate of `caFile`. */
   tlsUrl: string
   caFile: string
-  start(): Promise<void>
+  /** @param state.isShortOfMemory it blocks publishers from the start */
+  start(state?: { isShortOfMemory: boolean }): Promise<void>
   /** Stops it; durable queues and messages stay for the next start. */
   stop(): Promise<void>
   /** Stops it for good and removes its files. */
@@ -115,7 +116,6 @@ export async function createPrivateBroker(): Promise<PrivateBroker> {
     'ssl_options.verify = verify_none',
     'log.console = true',
   ]
-  await writeFile(join(folder, 'rabbitmq.conf'), `${config.join('\n')}\n`)
   await writeFile(join(folder, '.erlang.cookie'), randomUUID(), { mode: 0o400 })
   await writeFile(join(folder, 'enabled_plugins'), '[].\n')
   await mkdir(join(folder, 'mnesia'))
@@ -153,7 +153,9 @@ export async function createPrivateBroker(): Promise<PrivateBroker> {
     url,
     tlsUrl: `amqps://guest:guest@127.0.0.1:${tlsPort}/`,
     caFile,
-    async start() {
+    async start(state = { isShortOfMemory: false }) {
+      const limit = state.isShortOfMemory ? ['vm_memory_high_watermark.absolute = 1MB'] : []
+      await writeFile(join(folder, 'rabbitmq.conf'), `${[...config, ...limit].join('\n')}\n`)
       broker = startServer({ name: 'RabbitMQ', command, args: [], env, logFile: join(folder, 'rabbitmq.log') })
       await waitUntilReady(broker, () => answersAmqp(url))
     },

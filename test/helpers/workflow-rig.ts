@@ -183,6 +183,12 @@ export async function workflowRig(options: { targets?: string[]; settleSeconds?:
         memo: { permits: { project: request.volume.projectId, first: false, permits: change.permits ?? [] } },
       })
     },
+    /** The seconds of all timers that the newest run of a workflow has started. */
+    async timersOf(workflowId: string): Promise<number[]> {
+      const { events } = await temporal.client.workflow.getHandle(workflowId).fetchHistory()
+      const timers = events?.map((event) => event.timerStartedEventAttributes?.startToFireTimeout?.seconds)
+      return (timers ?? []).filter((one) => one != null).map(Number)
+    },
     async close(): Promise<void> {
       // one for all tests: the next one starts its own
       await temporal.client.workflow

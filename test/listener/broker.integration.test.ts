@@ -111,6 +111,30 @@ describe('listen on a broker of its own', () => {
     expect(ids(delivered)).toEqual(['m-before', 'm-after'])
   })
 
+  it('acknowledges and stops although the broker, short of memory, takes no dead letter', async () => {
+    const exchange = publisher.name('alarm')
+    const queue = publisher.name('alarm-queue')
+    await publisher.declareExchange(exchange)
+    const options = { url: broker.url, queue, bind: [{ exchange }] }
+    const first = begin(options)
+    await first.listener.started
+    await first.listener.stop()
+    await publisher.publish(exchange, Buffer.from('{'))
+    await publisher.publish(exchange, created('m-1'))
+    await broker.stop()
+    await broker.start({ isShortOfMemory: true })
+    const told: string[] = []
+    const log: Log = { ...silentLog, warn: (_fields, message) => void told.push(message) }
+    const { listener, delivered } = begin(options, log)
+    await eventually(() => delivered.length === 1 && told.some((message) => message.includes('blocks publishers')))
+    await listener.stop()
+    await broker.stop()
+    await broker.start()
+    publisher = await connectPublisher(broker.url)
+    // the good one was acknowledged, the dead letter was not
+    expect(await publisher.look(queue)).toMatchObject({ ready: 1 })
+  })
+
   it('keeps in its queue, over a restart of the broker, what nobody has read yet', async () => {
     const exchange = publisher.name('durable')
     const queue = publisher.name('durable-queue')

@@ -225,6 +225,10 @@ describe('withoutContexts', () => {
     expect(withoutContexts(Buffer.from('{"_context_auth_token": "sesa'))).toBeNull()
     expect(withoutContexts(Buffer.from('{"oslo.message": "{\\"_context_auth_token"}'))).toBeNull()
   })
+
+  it('says so of a body that is nested deeper than the stack', () => {
+    expect(withoutContexts(Buffer.from(`{"payload":${'['.repeat(50_000)}${']'.repeat(50_000)}}`))).toBeNull()
+  })
 })
 
 function onlyReadsOrRefuses(body: Buffer): void {

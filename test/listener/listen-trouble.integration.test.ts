@@ -113,6 +113,29 @@ describe('listen, when something goes wrong', () => {
     expect(new Set(delivered.flatMap(({ hints }) => hints.map(({ messageId }) => messageId)))).toEqual(new Set(ids))
   })
 
+  it('acknowledges nothing on a channel that is closing, and goes on', async () => {
+    const temporal: { tries: number; accept: () => void } = { tries: 0, accept: () => undefined }
+    const listener = begin({
+      pace: { holdMs: 200 },
+      deliver: async (delivery) => {
+        temporal.tries += 1
+        if (temporal.tries === 1) throw new CodedError('CK-TEMPORAL-UNAVAILABLE', 'away')
+        if (temporal.tries === 2) await new Promise<void>((accept) => (temporal.accept = accept))
+        delivered.push(delivery)
+      },
+    })
+    const { push } = lines
+    lines.push = (...told) => {
+      // Temporal accepts just after the channel was asked to close
+      if (told.some(({ message }) => message.startsWith('gave the unacknowledged'))) setImmediate(temporal.accept)
+      return push.apply(lines, told)
+    }
+    await listener.started
+    await broker.publish(exchange, created(randomUUID(), 'm-1'))
+    await eventually(async () => delivered.length === 2 && (await ready()) === 0)
+    expect(delivered.map(({ hints }) => hints.map(({ messageId }) => messageId))).toEqual([['m-1'], ['m-1']])
+  })
+
   it('begins anew when its queue is deleted under it', async () => {
     const listener = begin()
     await listener.started

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { parseBrokerUrl } from '../../listener/broker-address.js'
+import { requireUrl } from '../../listener/connect.js'
 import { completeListenOptions, listenOptions } from '../../listener/options.js'
 
 describe('listenOptions', () => {
@@ -33,6 +34,7 @@ describe('listenOptions', () => {
     ['no exchange at all', { bind: [] }, 'bind'],
     ['a topic that is a pattern', { bind: [{ exchange: 'nova', topics: ['#'] }] }, 'topics'],
     ['a client certificate without its key', { certFile: '/c.pem' }, 'go together'],
+    ['a CA that plain amqp would ignore', { url: 'amqp://h/', caFile: '/ca.pem' }, 'amqps'],
     ['an unbounded queue', { maxBytes: 0 }, 'maxBytes'],
     ['the shared queue that publishers fill and ceilometer reads', { queue: 'notifications.info' }, 'others'],
     ['Nova’s shared queue', { queue: 'versioned_notifications.error' }, 'others'],
@@ -73,6 +75,15 @@ describe('completeListenOptions', () => {
     expect(complete('amqp://ck@h/', 'amqp://guest:guest@h/')).toBe('amqp://ck@h/')
     expect(complete('amqp://ck:own@h/', 'amqp://ck:p@h/')).toBe('amqp://ck:own@h/')
     expect(complete('amqp://ck@h/', 'amqp://ck:p@h/', { passwordFile: '/f' })).toBe('amqp://ck@h/')
+  })
+})
+
+describe('requireUrl', () => {
+  it('refuses a plain AMQP_URL when there are certificates, which would be ignored', () => {
+    const options = completeListenOptions(listenOptions.parse({ caFile: '/ca.pem' }), 'amqp://u:sesame@h/')
+    expect(() => requireUrl(options)).toThrow(expect.objectContaining({ code: 'CK-RABBIT-URL' }))
+    expect(() => requireUrl(options)).not.toThrow(/sesame/)
+    expect(requireUrl({ ...options, url: 'amqps://h/' })).toBe('amqps://h/')
   })
 })
 

@@ -162,6 +162,38 @@ describe('an entry', () => {
     })
   })
 
+  it('takes domain_name for the domain of user and project, unless one of them has its own', async () => {
+    await lines('auth: {auth_url: http://k, username: u, password: p, project_name: n, domain_name: Corp}')
+    expect((await load()).auth).toMatchObject({
+      user: { name: 'u', domain: { name: 'Corp' } },
+      scope: { project: { name: 'n', domain: { name: 'Corp' } } },
+    })
+    await lines(
+      'domain_id: d1',
+      'auth: {auth_url: http://k, username: u, password: p, project_name: n, user_domain_id: d2}',
+    )
+    expect((await load()).auth).toMatchObject({
+      user: { domain: { id: 'd2' } },
+      scope: { project: { domain: { id: 'd1' } } },
+    })
+  })
+
+  it('takes null for nothing, and dashes in keys for underscores', async () => {
+    await lines(
+      'auth: {auth_url: http://k, username: u, password: p, project-name: n, user_id: null}',
+      'region-name: zurich',
+      'cacert: null',
+      'verify: NULL',
+    )
+    const options = await load()
+    expect(options).toMatchObject({
+      auth: { user: { name: 'u' }, scope: { project: { name: 'n' } } },
+      region: 'zurich',
+      verify: true,
+    })
+    expect(options.cacert).toBeUndefined()
+  })
+
   it('prefers block_storage_endpoint_override and ids; verifies, and is public and of the default domain, by default', async () => {
     await lines(
       'auth: {auth_url: http://k, username: u, user_id: u1, password: p, project_name: n}',

@@ -1,4 +1,7 @@
 import { readFileSync } from 'node:fs'
+import { copyFile, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
 import { sendJson } from '../helpers/with-http.js'
@@ -58,4 +61,15 @@ it('names the file and the key when the CA file is missing or no PEM', async () 
       .projectId(),
   )
   expect(wrong.message).toContain('is no PEM file')
+})
+
+it('reads a CA file again that could not be read', async () => {
+  const cloud = await cloudWithTls()
+  const folder = await mkdtemp(join(tmpdir(), 'ck-tls-'))
+  const cacert = join(folder, 'ca.pem')
+  const session = cloud.connect({ cacert })
+  expect((await cloud.failure(session.projectId())).code).toBe('CK-CLOUD-CONFIG')
+  await copyFile(file('authority.pem'), cacert)
+  expect(await session.projectId()).toBe(projectId)
+  await rm(folder, { recursive: true })
 })

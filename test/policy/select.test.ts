@@ -151,6 +151,30 @@ describe('match', () => {
   })
 })
 
+describe('a project whose name is not known', () => {
+  const hidden = volumeFacts({ projectName: null })
+  const id = hidden.projectId
+  const another = 'b'.repeat(32)
+  const undecided = (...conditions: Where[]) =>
+    select(hidden, [...conditions.map((one, i) => policy(`p${i}`, { where: one })), policy('last')], installation)
+      .undecided
+
+  it('leaves open what hangs on it, and nothing else', () => {
+    expect(undecided({ project: ['payments'] })).toEqual(['p0'])
+    expect(undecided({ project: ['payments', another] })).toEqual(['p0'])
+    expect(undecided({ exclude: { project: ['payments'], name: ['db-*'] } })).toEqual(['p0'])
+    expect(undecided({ project: [another] })).toEqual([])
+    expect(undecided({ project: ['payments'], name: ['web-*'] })).toEqual([])
+    expect(undecided({ project: ['payments'], exclude: { name: ['db-*'] } })).toEqual([])
+    expect(undecided({ exclude: { project: ['payments'], name: ['web-*'] } })).toEqual([])
+  })
+
+  it('is matched by its id, and only policies before the one that protects the volume matter', () => {
+    expect(undecided({ project: ['payments', id] }, { project: ['research'] })).toEqual([])
+    expect(undecided({ project: ['research'] }, { project: [id] })).toEqual(['p0'])
+  })
+})
+
 describe('fits', () => {
   it('agrees with the regular expression that says the same', () => {
     const signs = fc.array(fc.constantFrom('a', 'b', '.', '*', '?'), { maxLength: 8 }).map((all) => all.join(''))

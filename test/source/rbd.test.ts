@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { hashBytes } from '../../source/hash-bytes.js'
 import { sourcesOptions } from '../../source/options.js'
 import { rbdSource } from '../../source/rbd.js'
-import type { BytesRef, Source } from '../../source/source.js'
+import type { BytesRef, OpenBytes, Source } from '../../source/source.js'
 import { naiveRoot } from './naive-root.js'
 
 interface Answer {
@@ -60,18 +60,24 @@ function json(value: unknown): Answer {
   return { stdout: Buffer.from(JSON.stringify(value)).toString('base64') }
 }
 
-function stream(snapshot: string, size: number): Buffer {
-  const head = Buffer.alloc(5)
-  head.write('t')
-  head.writeUInt32LE(snapshot.length, 1)
+/** @param snapshot null for the image itself @param from where a difference begins */
+function stream(snapshot: string | null, size: number, from: string | null = null): Buffer {
   const sized = Buffer.alloc(9)
   sized.write('s')
   sized.writeBigUInt64LE(BigInt(size), 1)
   const written = Buffer.alloc(17)
   written.write('w')
   written.writeBigUInt64LE(5n, 9)
-  const parts = ['rbd diff v1\n', head, snapshot, sized, written, 'bytes', 'e']
+  const parts = ['rbd diff v1\n', named('f', from), named('t', snapshot), sized, written, 'bytes', 'e']
   return Buffer.concat(parts.map((part) => Buffer.from(part)))
+}
+
+function named(tag: string, name: string | null): Buffer {
+  if (name === null) return Buffer.alloc(0)
+  const head = Buffer.alloc(5)
+  head.write(tag)
+  head.writeUInt32LE(name.length, 1)
+  return Buffer.concat([head, Buffer.from(name)])
 }
 
 async function source(spoilt: Record<string, Answer> = {}): Promise<Source> {
@@ -112,6 +118,7 @@ describe('source rbd', () => {
     ['ends well with a cut stream', { stdout: cutStream(1) }, 'CK-SOURCE-STREAM'],
     ['ends well with nothing', {}, 'CK-SOURCE-STREAM'],
     ['gives another snapshot', { stdout: stream('snapshot-t', 8192).toString('base64') }, 'CK-SOURCE-STREAM'],
+    ['gives a difference', { stdout: stream('snapshot-s', 8192, 'snapshot-r').toString('base64') }, 'CK-SOURCE-STREAM'],
     ['gives another size', { stdout: stream('snapshot-s', 4096).toString('base64') }, 'CK-CAPTURE-LOST'],
   ])('gives no hash when export-diff %s', async (_, answer, code) => {
     const bytes = await (await source({ 'export-diff': answer })).open(ref)
@@ -130,6 +137,35 @@ describe('source rbd', () => {
     ).open(ref)
     await source({ 'export-diff': { stderr: 'error setting snapshot context', exitCode: 2 }, 'snap ls': json([]) })
     await expect(hashBytes(bytes)).rejects.toMatchObject({ code: 'CK-CAPTURE-LOST' })
+  })
+
+  it.each<[string, Answer]>([
+    ['deleted', json([])],
+    ['replaced by one of the same name', json([{ id: 5, name: 'snapshot-s', size: 8192 }])],
+    ['gone with its image', { stderr: 'rbd: error opening image volume-v: (2) No such file', exitCode: 2 }],
+  ])('gives no hash of a whole stream when the snapshot is %s while it is read', async (_, answer) => {
+    const bytes = await (await source()).open(ref)
+    const disturbed: OpenBytes = {
+      ...bytes,
+      read: async function* (signal) {
+        yield* bytes.read(signal)
+        await source({ 'snap ls': answer })
+      },
+    }
+    await expect(hashBytes(disturbed)).rejects.toMatchObject({ code: 'CK-CAPTURE-LOST' })
+  })
+
+  it('gives no hash of an image that was resized or replaced while it was read', async () => {
+    const info = (id: string, size: number): Answer => json({ id, size })
+    const whole = stream(null, 8192).toString('base64')
+    for (const after of [info('a1', 16384), info('b2', 8192)]) {
+      const bytes = await (
+        await source({ info: info('a1', 8192), 'export-diff': { stdout: whole } })
+      ).open({ ...ref, snapshotId: null })
+      expect(await hashBytes(bytes)).toMatchObject({ sizeBytes: 8192, readBytes: 5 })
+      await source({ info: after, 'export-diff': { stdout: whole } })
+      await expect(hashBytes(bytes)).rejects.toMatchObject({ code: 'CK-CAPTURE-LOST' })
+    }
   })
 
   it.each<[string, Answer, string]>([

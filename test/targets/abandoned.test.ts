@@ -128,4 +128,20 @@ describe('removing temporaries that Cinder has forgotten', () => {
     expect(await bench.leftovers(capture)).toEqual([])
     expect(tookMs).toBeLessThan(hour)
   })
+
+  it('resets no volume that somebody has attached to a server', async () => {
+    const bench = fakeBench('ceph')
+    const capture = await bench.capture()
+    await killedWhile(async (context) => bench.open().writeCopy(capture, null, context), 'is creating')
+    bench.cloud.advance(minute)
+    const [temporary] = [...bench.cloud.volumes.values()].filter(({ name }) => name.endsWith('-temp'))
+    if (temporary !== undefined) temporary.status = 'in-use'
+    bench.cloud.later(() => {
+      if (temporary?.status === 'in-use') temporary.status = 'available'
+    }, 26 * hour)
+    const { codes, tookMs } = await cleared(bench, capture)
+    expect(codes).toEqual([])
+    expect(tookMs).toBeGreaterThan(25 * hour)
+    expect(await bench.leftovers(capture)).toEqual([])
+  })
 })

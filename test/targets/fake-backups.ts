@@ -74,6 +74,7 @@ export function fakeBackups(world: FakeWorld): BackupCalls {
     listBackups: (filter = {}) =>
       listed('listBackups', filter, () =>
         [...backups.values()]
+          .filter((one) => filter.allProjects === true || one.projectId === 'project')
           .filter((one) => filter.nameLike === undefined || one.name.includes(filter.nameLike))
           .filter((one) => filter.volumeId === undefined || one.volumeId === filter.volumeId)
           .filter((one) => filter.status === undefined || one.status === filter.status)

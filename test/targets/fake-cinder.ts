@@ -21,7 +21,7 @@ export function fakeCinder(driver: FakeDriver) {
   const world = fakeWorld(driver)
   const limits = { ...roomy }
   const pools: Pool[] = []
-  const { volumes, contents, snapshots, messages, services } = world
+  const { volumes, contents, snapshots, trueSizes, messages, services } = world
   const { call, listed, later, stamp, takeFailure, volume, backupRow, contentOf, addVolume } = world
 
   const api: Cinder = {
@@ -112,7 +112,7 @@ export function fakeCinder(driver: FakeDriver) {
       const lost = (): CodedError => new CodedError('CK-CAPTURE-LOST', `${id} is gone`)
       const content = contents.get(id)
       if (content === undefined) throw lost()
-      const sizeBytes = (snapshots.get(id) ?? volume(id)).sizeGib * gib
+      const sizeBytes = trueSizes.get(id) ?? (snapshots.get(id) ?? volume(id)).sizeGib * gib
       const bytes: OpenBytes = {
         sizeBytes,
         identity: id,

@@ -48,6 +48,8 @@ export function fakeWorld(driver: FakeDriver) {
   const volumes = new Map<string, Volume>()
   const contents = new Map<string, Content>()
   const snapshots = new Map<string, Snapshot>()
+  /** Bytes of images that are not of whole GiB, by the id of the volume or snapshot. */
+  const trueSizes = new Map<string, number>()
   const backups = new Map<string, StoredBackup>()
   /** The backup pool: names of images for Ceph, ids of backups for chunked drivers. */
   const pool = new Map<string, Content>()
@@ -151,7 +153,21 @@ export function fakeWorld(driver: FakeDriver) {
     return made
   }
   return {
-    ...{ running, placing, volumes, contents, snapshots, backups, pool, messages, faults, failures, calls, services },
+    ...{
+      running,
+      placing,
+      volumes,
+      contents,
+      snapshots,
+      trueSizes,
+      backups,
+      pool,
+      messages,
+      faults,
+      failures,
+      calls,
+      services,
+    },
     ...{ stamp, later, advance, sleep, say, takeFailure, volume, backupRow, contentOf, call, listed, addVolume },
     now: () => clock,
   }

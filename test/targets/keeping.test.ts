@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { silentLog, type LogFields } from '../../log/log.js'
+import { manifestToMetadata, readManifest } from '../../targets/cinder-backup/manifest.js'
 import { targetsOptions } from '../../targets/options.js'
 import type { Copy } from '../../targets/target.js'
 import { contextFor } from './contract.js'
@@ -23,6 +24,26 @@ describe('listing copies', () => {
     const { bench, backup, capture } = await written()
     backup.metadata['ck:installation'] = randomUUID()
     expect(await bench.open().listCopies(capture.volume.volumeId, contextFor().context)).toEqual([])
+  })
+
+  it('leaves out those of other targets, whose names may contain its own, and adopts or removes none', async () => {
+    const { bench, backup, capture, copy } = await written('chunked')
+    const read = readManifest(backup.metadata)
+    if (!('manifest' in read)) throw new Error(read.unreadable)
+    backup.name = `${backup.name}-2`
+    // what was read may be shorter than what was written
+    const rest = Object.entries(backup.metadata).filter(([key]) => !/^ck:\d+$/.test(key))
+    const theirs = manifestToMetadata({ ...read.manifest, target: 'cinder-2' })
+    backup.metadata = { ...Object.fromEntries(rest), ...theirs }
+    expect(readManifest(backup.metadata)).toHaveProperty('manifest')
+    expect(await bench.open().listCopies(capture.volume.volumeId, contextFor().context)).toEqual([])
+    await expect(remove(bench, copy)).rejects.toMatchObject({ code: 'CK-COPY-NOT-OURS' })
+    const own = await bench.open().writeCopy(capture, null, contextFor().context)
+    expect(own.ref).not.toEqual(copy.ref)
+    backup.status = 'error'
+    const archive = { archiveId: capture.archiveId, volumeId: capture.volume.volumeId }
+    await bench.open().removeTemporaries(archive, contextFor().context)
+    expect([...bench.cloud.backups.keys()]).toEqual([backup.id, own.ref['backupId']])
   })
 
   it('believes the manifest, not the name, about whose copy it is', async () => {
@@ -68,6 +89,16 @@ describe('restoring a copy', () => {
       expect(restored?.name).toBe('db-data')
     },
   )
+
+  it('restores nothing from a backup that does not say that it is ours', async () => {
+    const { bench, copy, backup } = await written()
+    backup.metadata['ck:installation'] = randomUUID()
+    const { id: volumeId } = bench.cloud.addVolume({ sizeGib: 1 })
+    await expect(
+      bench.open().restoreCopy(copy, { kind: 'volume', volumeId }, contextFor().context),
+    ).rejects.toMatchObject({ code: 'CK-COPY-NOT-OURS' })
+    expect(bench.cloud.calls.some(({ call }) => call === 'restoreBackup')).toBe(false)
+  })
 
   it('refuses a volume that is too small or in use, and reports a failed restore', async () => {
     const bench = fakeBench('ceph')

@@ -8,6 +8,7 @@ import {
   readMark,
   type Manifest,
 } from '../../targets/cinder-backup/manifest.js'
+import type { Capture, Copy } from '../../targets/target.js'
 import { contextFor } from './contract.js'
 import { fakeBench } from './fake-bench.js'
 
@@ -76,6 +77,23 @@ describe('manifest and mark', () => {
 describe('marking a copy', () => {
   const mark = { state: 'verified', rootHash: 'sha256-4m:1', verifiedAt: '2026-11-23T03:00:00Z', reason: null } as const
 
+  it('compares the bytes that were hashed when the capture of an image of no whole GiB is gone', async () => {
+    const { bench, capture, copy } = await written()
+    const verify = async (one: Copy, from: Capture | null) => bench.open().verifyCopy(one, from, contextFor().context)
+    bench.cloud.trueSizes.set(capture.snapshotId, 2 ** 30 - 5 * 2 ** 20)
+    const { state, rootHash, hashedBytes, reason } = await verify(copy, capture)
+    expect({ state, hashedBytes }).toEqual({ state: 'verified', hashedBytes: 2 ** 30 - 5 * 2 ** 20 })
+    const mark = { state, rootHash, hashedBytes, reason, verifiedAt: '2026-11-23T03:00:00Z' }
+    const marked = await bench.open().markCopy(copy, mark, contextFor().context)
+    await bench.release(capture)
+    expect(await verify(marked, null)).toMatchObject({ state: 'verified' })
+    // one that knows only what is written on the target
+    const [listed] = await bench.open().listCopies(capture.volume.volumeId, contextFor().context)
+    if (listed === undefined) throw new Error('the copy is not listed')
+    expect(await verify(listed, null)).toMatchObject({ state: 'verified' })
+    expect(await verify({ ...listed, rootHash: null }, null)).toMatchObject({ state: 'verified' })
+  })
+
   it('writes the mark again when somebody puts back what was there before', async () => {
     const { bench, copy, backup } = await written()
     const old = structuredClone(backup.metadata)
@@ -87,6 +105,15 @@ describe('marking a copy', () => {
     }
     await bench.open().markCopy(copy, mark, contextFor().context)
     expect(readMark(backup.metadata)).toEqual(mark)
+  })
+
+  it('writes nothing on a backup that does not say that it is ours', async () => {
+    const { bench, copy, backup } = await written()
+    backup.metadata = { billing: 'team-7' }
+    await expect(bench.open().markCopy(copy, mark, contextFor().context)).rejects.toMatchObject({
+      code: 'CK-COPY-NOT-OURS',
+    })
+    expect(backup.metadata).toEqual({ billing: 'team-7' })
   })
 
   it('gives up, and says so, when somebody puts it back for ever', async () => {

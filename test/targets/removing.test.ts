@@ -34,17 +34,26 @@ describe('removing a copy', () => {
     const snapshot = await bench.cloud.api.createSnapshot({ volumeId, name: 'theirs', force: true })
     const theirs = await bench.cloud.api.createBackup({ volumeId, snapshotId: snapshot.id, name: 'theirs' })
     bench.cloud.advance(10_000)
-    // as after a `force` copy: both are of one volume
+    // as after a `force` copy: both are of one volume, but theirs is one of their own project
     backup.volumeId = volumeId
+    Object.assign(bench.cloud.backups.get(theirs.id) ?? {}, { projectId: 'theirs' })
     await expect(remove(bench, copy)).rejects.toMatchObject({ code: 'CK-COPY-REMOVAL-UNSAFE' })
     expect(bench.cloud.pool.has(bench.cloud.backups.get(theirs.id)?.image ?? '')).toBe(true)
     expect(bench.cloud.backups.has(backup.id)).toBe(true)
   })
 
-  it('refuses it while Cinder reads it', async () => {
+  it.each(['creating', 'restoring'])('refuses it while Cinder is %s it', async (status) => {
     const { bench, copy, backup } = await written()
-    backup.status = 'restoring'
+    backup.status = status
     await expect(remove(bench, copy)).rejects.toMatchObject({ code: 'CK-COPY-BUSY' })
+  })
+
+  it('refuses it when the backup says that it is of another archive', async () => {
+    const { bench, copy, backup } = await written()
+    await expect(remove(bench, { ...copy, archiveId: randomUUID() })).rejects.toMatchObject({
+      code: 'CK-COPY-NOT-OURS',
+    })
+    expect(bench.cloud.backups.has(backup.id)).toBe(true)
   })
 
   it('does not take the answer of a cloud without a backup service for a deletion', async () => {
@@ -53,6 +62,38 @@ describe('removing a copy', () => {
     if (service !== undefined) service.state = 'down'
     await expect(remove(bench, copy)).rejects.toMatchObject({ code: 'CK-BACKUP-SERVICE-DOWN' })
     expect(bench.cloud.backups.has(backup.id)).toBe(true)
+  })
+
+  it("asks no second time, after Cinder failed, where that could take another backup's data with it", async () => {
+    const { bench, copy, backup } = await written()
+    const { id: volumeId } = bench.cloud.addVolume({ sizeGib: 1 })
+    // as a `force` copy is of a tenant's volume, of which the tenant may make a backup meanwhile
+    backup.volumeId = volumeId
+    const snapshot = await bench.cloud.api.createSnapshot({ volumeId, name: 'theirs', force: true })
+    let theirs = ''
+    const deleteBackup = bench.cloud.api.deleteBackup.bind(bench.cloud.api)
+    bench.cloud.api.deleteBackup = async (id) => {
+      bench.cloud.api.deleteBackup = deleteBackup
+      bench.cloud.pool.delete(backup.image ?? '')
+      backup.status = 'error_deleting'
+      theirs = (await bench.cloud.api.createBackup({ volumeId, snapshotId: snapshot.id, name: id })).id
+      bench.cloud.advance(10_000)
+    }
+    await expect(remove(bench, copy)).rejects.toMatchObject({ code: 'CK-BACKUP-NOT-DELETED' })
+    await expect(remove(bench, copy)).rejects.toMatchObject({ code: 'CK-COPY-REMOVAL-UNSAFE' })
+    expect(bench.cloud.pool.has(bench.cloud.backups.get(theirs)?.image ?? '')).toBe(true)
+  })
+
+  it('waits for a deletion that takes hours, however old the copy is', async () => {
+    const { bench, copy, backup } = await written()
+    bench.cloud.advance(40 * 3_600_000)
+    bench.cloud.api.deleteBackup = async (id) => {
+      await Promise.resolve()
+      backup.status = 'deleting'
+      bench.cloud.later(() => bench.cloud.backups.delete(id), 5 * 3_600_000)
+    }
+    await remove(bench, copy)
+    expect(bench.cloud.calls.some(({ call }) => call === 'resetStatus')).toBe(false)
   })
 
   it('resets what Cinder failed to delete, and deletes it then', async () => {
@@ -78,9 +119,13 @@ describe('where the driver is another than it was taken for', () => {
     const manifest = readManifest(metadata)
     if (!('manifest' in manifest)) throw new Error(manifest.unreadable)
     const { archiveId, snapshotId } = second
+    // what was read may be shorter than what was written, and a piece left over would make it unreadable
+    const marks = Object.fromEntries(Object.entries(metadata).filter(([key]) => !/^ck:\d+$/.test(key)))
+    const written = { ...marks, ...manifestToMetadata({ ...manifest.manifest, archiveId, snapshotId }) }
+    expect(readManifest(written)).toHaveProperty('manifest')
     const made = await bench.cloud.api.createBackup({
       ...{ volumeId, snapshotId, name: `ck-${volumeId}-${archiveId}-cinder` },
-      metadata: { ...metadata, ...manifestToMetadata({ ...manifest.manifest, archiveId, snapshotId }) },
+      metadata: written,
     })
     bench.cloud.advance(10_000)
     expect(bench.cloud.backups.get(made.id)).toMatchObject({ status: 'error', failReason: 'rbd.ImageExists' })
@@ -140,6 +185,22 @@ describe('removing temporaries', () => {
     await bench.open().removeTemporaries(archive, contextFor().context)
     expect(bench.cloud.volumes.has(restored.id)).toBe(true)
   })
+
+  it.each(['verified', 'suspect', 'damaged'] as const)(
+    'leaves a copy alone that was found %s, although Cinder calls it failed since then',
+    async (state) => {
+      const { bench, capture, copy, backup } = await written()
+      const mark = { state, rootHash: null, verifiedAt: null, reason: null }
+      await bench.open().markCopy(copy, mark, contextFor().context)
+      backup.status = 'error'
+      const archive = { archiveId: capture.archiveId, volumeId: capture.volume.volumeId }
+      await bench.open().removeTemporaries(archive, contextFor().context)
+      expect(bench.cloud.backups.has(backup.id)).toBe(true)
+      const again = await bench.open().writeCopy(capture, null, contextFor().context)
+      expect(again.ref).not.toEqual(copy.ref)
+      expect(bench.cloud.backups.has(backup.id)).toBe(true)
+    },
+  )
 
   it('leaves the volumes of another installation alone', async () => {
     const bench = fakeBench('ceph')

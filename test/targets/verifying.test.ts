@@ -28,6 +28,16 @@ describe('verifying a copy', () => {
     expect(verification.reason?.match(/sha256-4m:/g)).toHaveLength(2)
   })
 
+  it('calls it damaged when Cinder calls it failed, with the reason and without a restore', async () => {
+    const { bench, capture, copy } = await written()
+    Object.assign(bench.cloud.backups.get(copy.ref['backupId'] ?? '') ?? {}, { status: 'error', failReason: 'gone' })
+    expect(await verify(bench, copy, capture)).toMatchObject({
+      state: 'damaged',
+      reason: expect.stringContaining('error: gone') as unknown,
+    })
+    expect(called(bench, 'restoreBackup')).toEqual([])
+  })
+
   it('calls it damaged when Cinder knows it no longer', async () => {
     const { bench, capture, copy } = await written()
     bench.cloud.backups.clear()
@@ -303,6 +313,12 @@ describe('verifying a copy', () => {
     const volume = bench.cloud.volumes.get(capture.volume.volumeId)
     if (volume !== undefined) volume.sizeGib = 2
     const copy = await bench.open().writeCopy(capture, null, contextFor().context)
+    const [[image, data] = ['', content('none')]] = [...bench.cloud.pool]
+    const beyond: [number, Uint8Array][] = [
+      [2 ** 30, Buffer.from('beyond')],
+      [1.5 * 2 ** 30, Buffer.from('far beyond')],
+    ]
+    bench.cloud.pool.set(image, new Map([...data, ...beyond]))
     expect(await verify(bench, copy, capture)).toMatchObject({
       state: 'verified',
       rootHash: await bench.hashOfCapture(capture),

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
+import { silentLog, type Log } from '../../log/log.js'
 import type { Capture, Copy } from '../../targets/target.js'
 import { contextFor } from './contract.js'
 import { fakeBench, type FakeBench } from './fake-bench.js'
@@ -58,6 +59,29 @@ describe('learning the driver', () => {
   })
 })
 
+describe('a driver that is configured wrongly', () => {
+  it('is not believed where a record proves Ceph: a second snapshot backup would fail', async () => {
+    const bench = fakeBench('chunked')
+    bench.cloud.running.driver = 'ceph'
+    const capture = await bench.capture()
+    await write(bench, capture)
+    expect(requested(bench)[0]).toHaveProperty('snapshotId')
+    const codes: unknown[] = []
+    const log: Log = { ...silentLog, warn: ({ code }) => void codes.push(code), child: () => log }
+    await bench.open(log).writeCopy(await bench.captureOf(capture.volume.volumeId), null, contextFor().context)
+    expect(requested(bench).at(-1)).not.toHaveProperty('snapshotId')
+    expect(codes).toEqual(['CK-BACKUP-DRIVER'])
+  })
+
+  it('is believed where no record can be read', async () => {
+    const bench = fakeBench('chunked')
+    await write(bench, await bench.capture())
+    bench.cloud.faults.push({ call: 'exportRecord', error: codeError('CK-CLOUD-FORBIDDEN') })
+    await write(bench, await bench.capture())
+    expect(requested(bench).at(-1)).toHaveProperty('snapshotId')
+  })
+})
+
 describe('writing by force', () => {
   const forced = async (bench: FakeBench, capture: Capture): Promise<Copy> =>
     bench.open().writeCopy(capture, null, contextFor().context, { force: true })
@@ -101,5 +125,13 @@ describe('writing by force', () => {
   it('refuses it where the driver is not that of Ceph', async () => {
     const bench = fakeBench('chunked')
     await expect(forced(bench, await withoutSnapshot(bench))).rejects.toMatchObject({ code: 'CK-FORCE-REFUSED' })
+  })
+
+  it('waits for another try while something else is done with the volume', async () => {
+    const bench = fakeBench('ceph')
+    const capture = await withoutSnapshot(bench)
+    const volume = bench.cloud.volumes.get(capture.volume.volumeId)
+    if (volume !== undefined) volume.status = 'backing-up'
+    await expect(forced(bench, capture)).rejects.toMatchObject({ code: 'CK-VOLUME-BUSY' })
   })
 })

@@ -30,6 +30,17 @@ describe('writing with the Ceph driver', () => {
     expect(request?.['volumeId']).not.toBe(capture.volume.volumeId)
   })
 
+  it('cuts a long description between characters, as Cinder counts them', async () => {
+    const bench = fakeBench('ceph')
+    const capture = await bench.capture()
+    for (const name of ['🐘'.repeat(255), `a${'🐘'.repeat(254)}`]) {
+      await write(bench, await bench.captureOf(capture.volume.volumeId, { volume: { ...capture.volume, name } }))
+      const description = requested(bench).at(-1)?.['description'] as string
+      expect(Array.from(description)).toHaveLength(255)
+      expect(description).toMatch(/🐘$/u)
+    }
+  })
+
   it("gives the temporary volume the source's metadata, for a restore without us to find it", async () => {
     const bench = fakeBench('ceph')
     const capture = await bench.capture()
@@ -47,6 +58,22 @@ describe('writing with the Ceph driver', () => {
     const second = await bench.captureOf(first.volume.volumeId, { archiveId: first.archiveId })
     const copy = await write(bench, second)
     expect(await bench.open().verifyCopy(copy, second, contextFor().context)).toMatchObject({ state: 'verified' })
+  })
+
+  it('does not take the copy of an earlier capture of the same archive for one of this', async () => {
+    for (const driver of ['ceph', 'chunked'] as const) {
+      const bench = fakeBench(driver)
+      const first = await bench.capture()
+      const early = await write(bench, first)
+      bench.cloud.contents.set(first.volume.volumeId, new Map([[0, Buffer.from('later')]]))
+      const second = await bench.captureOf(first.volume.volumeId, { archiveId: first.archiveId })
+      const late = await write(bench, second)
+      expect(late.ref).not.toEqual(early.ref)
+      expect(late.snapshotId).toBe(second.snapshotId)
+      expect(await bench.open().verifyCopy(late, second, contextFor().context)).toMatchObject({ state: 'verified' })
+      expect(await bench.open().verifyCopy(early, first, contextFor().context)).toMatchObject({ state: 'verified' })
+      expect(bench.cloud.backups.size).toBe(2)
+    }
   })
 
   it('makes the temporary volume anew when Cinder failed to make it', async () => {
@@ -184,6 +211,28 @@ describe('writing with a chunked driver', () => {
       null,
       copies[3]?.point,
     ])
+  })
+
+  it('builds, as Cinder does, upon the last copy from before the snapshot, not upon a later one', async () => {
+    const bench = fakeBench('chunked')
+    const first = await bench.capture()
+    const base = await write(bench, first)
+    const second = await bench.captureAgain(first)
+    const third = await bench.captureAgain(first)
+    expect((await write(bench, third)).basePoint).toBe(base.point)
+    const written = await write(bench, second)
+    expect(written.basePoint).toBe(base.point)
+    expect(bench.cloud.backups.get(written.ref['backupId'] ?? '')?.parentId).toBe(base.ref['backupId'])
+  })
+
+  it('does not build where Cinder could take either of two backups', async () => {
+    const bench = fakeBench('chunked')
+    const first = await bench.capture()
+    const copy = await write(bench, first)
+    const { dataTimestamp = null } = bench.cloud.backups.get(copy.ref['backupId'] ?? '') ?? {}
+    const theirs = await backupBySomebody(bench, { volumeId: first.volume.volumeId })
+    Object.assign(bench.cloud.backups.get(theirs) ?? {}, { dataTimestamp })
+    expect((await write(bench, await bench.captureAgain(first))).basePoint).toBeNull()
   })
 
   it('never builds when chains are switched off', async () => {

@@ -5,7 +5,7 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import type { ArchiveOutcome } from '../../workflows/messages.js'
-import { archiveFailedType } from '../../workflows/messages.js'
+import { archiveFailedType, pointsQuery, statusQuery } from '../../workflows/messages.js'
 import { copyOf, eventually, gate, workflowRig, type WorkflowRig } from '../helpers/workflow-rig.js'
 
 let rig: WorkflowRig
@@ -66,6 +66,30 @@ it('releases by name when the capture failed, and says why nothing was archived'
   expect(message).toContain('two: CK-CONSISTENCY-FLOOR  attached')
   expect(outcome.capture).toBeNull()
   expect(rig.named('releaseCapture')).toMatchObject([{ request: { archiveId: outcome.archiveId, snapshotId: null } }])
+})
+
+it('waits for a snapshot that an earlier attempt may have asked for, although the last one failed plainly', async () => {
+  rig.acts.takeCapture = async () => {
+    throw ApplicationFailure.create({ type: 'CK-VOLUME-GONE', nonRetryable: true, details: [{ attempt: 2 }] })
+  }
+  const archive = await rig.archive()
+  await eventually('it waits', async () => (await rig.timersOf(archive.workflowId)).includes(120))
+  expect(rig.named('releaseCapture')).toHaveLength(0)
+})
+
+it('releases its capture although a target is down, and then clears that target away', async () => {
+  let down = true
+  rig.acts.removeTemporaries = async ({ target }) => {
+    if (down && target === 'one') throw ApplicationFailure.create({ type: 'CK-CLOUD-UNAVAILABLE', message: 'down' })
+  }
+  const pace = { heartbeatSeconds: 5, firstRetrySeconds: 1, captureMaxAgeSeconds: 10 }
+  const archive = await rig.archive({ pace })
+  await eventually('it is released', () => rig.named('releaseCapture').length === 1)
+  const before = rig.named('removeTemporaries').length
+  down = false
+  const { targets } = await archive.result()
+  expect(targets).toMatchObject([{ failure: null }, { failure: null }])
+  expect(rig.named('removeTemporaries').slice(before)).toMatchObject([{ request: { target: 'one' } }])
 })
 
 it('lets one target fail alone', async () => {
@@ -139,6 +163,41 @@ it('stops its writers before it cleans up, when it is cancelled', async () => {
   expect(stopped.sort()).toEqual(['one 0', 'two 0'])
   expect(order().at(-1)).toBe('releaseCapture')
 })
+
+it('writes down that a copy is damaged, even when it is cancelled just then', async () => {
+  const { markCopy } = rig.acts
+  rig.acts.verifyCopy = async () => ({ state: 'damaged', rootHash: 'x', reason: 'other hash', readBytes: 1 })
+  rig.acts.markCopy = async (request) => {
+    for (let i = 0; i < 40; i++) {
+      heartbeat()
+      await sleep(100)
+      cancellationSignal().throwIfAborted()
+    }
+    return markCopy(request)
+  }
+  const archive = await rig.archive()
+  await eventually('both are being marked', () => rig.named('markCopy').length === 2)
+  await archive.cancel()
+  await archive.result().catch(() => undefined)
+  expect(rig.stored.get('one')).toMatchObject([{ state: 'damaged' }])
+  expect(rig.stored.get('two')).toMatchObject([{ state: 'damaged' }])
+  expect(order().at(-1)).toBe('releaseCapture')
+})
+
+it('tells its entity of its copies when its snapshot cannot be removed', async () => {
+  rig.acts.releaseCapture = async () => {
+    throw ApplicationFailure.create({ type: 'CK-SNAPSHOT-BUSY', message: 'a clone holds it' })
+  }
+  await rig.hint('volume.create.end')
+  const copies = await eventually(
+    'the point',
+    async () => (await rig.entity.query(pointsQuery))[0]?.copies ?? false,
+    50,
+  )
+  expect(copies).toMatchObject([{ state: 'verified' }, { state: 'verified' }])
+  const { archives } = await rig.entity.query(statusQuery)
+  expect(archives).toHaveLength(1)
+}, 90_000)
 
 it('releases its capture at its maximum age, whatever is unfinished', async () => {
   const { writeCopy } = rig.acts

@@ -3,7 +3,7 @@ import type { Copy } from '../../targets/target.js'
 import type { RunningArchive, VolumeState } from '../../workflows/volume-memory.js'
 import { reconcileEvent, scheduleEvent } from '../../workflows/messages.js'
 import { overdueAt, protectionOf } from '../../workflows/protection.js'
-import { changeCopy, isFirstCopy, lastGood, putCopy, replaceCopies, trimPoints } from '../../workflows/volume-points.js'
+import { addCopies, changeCopy, isFirstCopy, lastGood, putCopy, replaceCopies, trimPoints } from '../../workflows/volume-points.js'
 import {
   addHints,
   backoffMs,
@@ -103,6 +103,29 @@ describe('a schedule’s hints', () => {
     expect(Object.keys(state.wants)).toEqual(['b'])
     wantLater(state, ['b'], { slot: 'policy:nightly@7', events: [], reason: 'busy', at: 1 })
     expect(state.wants['b']).toMatchObject({ slot: 'policy:nightly@7', failures: 0 })
+  })
+})
+
+describe('what somebody sends by hand', () => {
+  it('is left out where it has not the shape of a hint or of a copy, and stops nothing', () => {
+    const state = known()
+    for (const hints of [
+      undefined,
+      null,
+      {},
+      'x',
+      [null],
+      [{}],
+      [{ messageId: 7, event: 'x' }],
+      [{ messageId: 'x' }],
+    ]) {
+      addHints(state, hints, 0)
+    }
+    expect(state).toEqual(known())
+    for (const copies of [undefined, null, {}, [null], [{ target: 'a' }]]) addCopies(state, copies)
+    expect(state).toEqual(known())
+    addCopies(state, [copy('a', 1)])
+    expect(state.points).toHaveLength(1)
   })
 })
 
@@ -228,6 +251,17 @@ describe('a burst that is looked at', () => {
     putBurstBack(state, burst, 1000)
     expect(state.burst).toMatchObject({ slot: 'event:volume.update.end:a', firstAt: 0, dueAt: 1000 })
     expect(state.burst?.events).toEqual(['volume.update.end', 'volume.create.end'])
+  })
+
+  it('waits from its first hint on, however many follow', () => {
+    const state = known()
+    addHints(state, [hint('a')], 100)
+    const burst = takeBurst(state)
+    if (burst === null) throw new Error('there was a burst')
+    putBurstBack(state, burst, 60_100)
+    addHints(state, [hint('b')], 50_000)
+    expect(state.burst).toMatchObject({ firstAt: 100, dueAt: 60_100 })
+    expect(nextAlarm(state, 50_000)).toBe(60_100)
   })
 
   it('is looked at at once when something new happens, after it could not be assessed', () => {
@@ -379,6 +413,19 @@ describe('state of an older version', () => {
 })
 
 describe('points', () => {
+  it('tell of no copy that was being written when its target was asked and that came to nothing', () => {
+    const state = known()
+    const its = { ...archive(['a', 'b']), archiveId: 'a1' }
+    holdLanes(state, its)
+    replaceCopies(state, 'a', [copy('a', 1, 'writing'), copy('a', 2)])
+    replaceCopies(state, 'b', [copy('b', 1, 'writing')])
+    const failure = { code: 'CK-BACKUP-FAILED', message: 'full' }
+    const targets = ['a', 'b'].map((target) => ({ target, copy: null, failure }))
+    const outcome = { archive: its.archive, archiveId: 'a1', slot: 's', capture: null, targets }
+    endArchive(state, its, outcome, { now: 0, retry: true, failure: null })
+    expect(state.points.map(({ archiveId }) => archiveId)).toEqual(['a2'])
+  })
+
   it('are two when an archive was reset and captured again, and a verified copy outlives its twin', () => {
     const state = known()
     putCopy(state, copy('a', 1))
@@ -434,6 +481,7 @@ describe('the end', () => {
     expect(isFinished({ ...known(), policy: null })).toBe(true)
     expect(isFinished({ ...known(), policy: null, rebuilding: ['a'] })).toBe(false)
     expect(isFinished({ ...known(), policy: null, rebuilding: null })).toBe(false)
+    expect(isFinished({ ...known(), policy: null, leftovers: [archive(['a'])] })).toBe(false)
     const state = { ...known(), policy: null }
     putCopy(state, copy('a', 1, 'damaged'))
     expect(isFinished(state)).toBe(false)

@@ -57,6 +57,9 @@ describe('archives that end badly', () => {
     expect(rig.named('undoArchive')[0]?.request).toEqual({ volumeId: rig.volumeId, archiveId, targets: ['cinder'] })
     await eventually('another is wanted', async () => 'cinder' in (await status()).wants)
     writing.open()
+    // a request that it had sent may be carried out later: the lane is free, and it is looked at again
+    expect(await status()).toMatchObject({ running: {}, leftovers: [{ archive }] })
+    await eventually('a second look waits', async () => (await rig.timersOf(rig.entityId)).includes(120))
   })
 
   it('removes what a terminated archive left even when it was terminated together with it', async () => {

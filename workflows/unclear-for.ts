@@ -1,0 +1,2 @@
+/** A request whose answer was lost may still be carried out this much later (proxies give up after a minute). */
+export const unclearFor = '2 minutes'
