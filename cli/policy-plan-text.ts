@@ -3,6 +3,7 @@ import type { Plan } from '../policy/plan.js'
 import type { VolumeFacts } from '../policy/policy.js'
 import { writtenWindow } from '../policy/window.js'
 import type { ShownPolicy } from './policy-plan.js'
+import { printable } from './printable.js'
 import { table } from './table.js'
 import { ago, count } from './words.js'
 
@@ -109,5 +110,5 @@ function reason(because: string): string {
 }
 
 function label({ id, name, projectName, projectId }: VolumeFacts): string {
-  return `${name === '' ? '' : `${name} `}${id} (${projectName ?? projectId})`
+  return printable(`${name === '' ? '' : `${name} `}${id} (${projectName ?? projectId})`)
 }
