@@ -1,6 +1,6 @@
 /** Ids, queues, signals, updates, queries and the plain data that travel between workflows and everyone else. */
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow'
-import type { Capture, Consistency, Copy } from '../targets/target.js'
+import type { Capture, Consistency, Copy, Verification } from '../targets/target.js'
 import type { VolumeState } from './volume-memory.js'
 
 export const controlQueue = 'control'
@@ -90,11 +90,32 @@ export interface VerifyNow {
   point: string
   /** null: every target that has a copy of it. */
   targets: string[] | null
+  /** Set by an archive that had no room to read its copy back: it is read when there is. */
+  patient?: boolean
 }
 /** Accepts at once; the copies are read back under the returned id, beside whatever else is done. */
 export const verifyNowUpdate = defineUpdate<{ verification: string }, [VerifyNow]>('verifyNow')
 /** A verification ends so that proves no copy, or not all; details: [VerifyOutcome]. */
 export const verifyFailedType = 'CK-VERIFY-FAILED'
+/** What became of one copy. */
+export interface VerifiedCopy {
+  target: string
+  /** As it is marked now. */
+  copy: Copy
+  /** What this reading found; null while it goes on, or when it failed. */
+  found: Verification['state'] | null
+  /** Why it is not verified; null when it is. */
+  reason: string | null
+  /** What is wrong with the copy, or with reading it; null when nothing is known to be. */
+  failure: { code: string; message: string } | null
+}
+
+export interface VerifyOutcome {
+  volumeId: string
+  point: string
+  copies: VerifiedCopy[]
+}
+
 /** Something was found out about a copy, and written on its target. */
 export const copyChangedSignal = defineSignal<[Copy]>('copyChanged')
 

@@ -16,18 +16,18 @@ export async function startVerification(what: {
   verification: VerifyNow
 }): Promise<void> {
   const { volumeId, name, project, copies, verification } = what
-  const { point, targets, id } = verification
+  const { point, targets, id, patient = false } = verification
   const named = name === null || name === '' ? volumeId : name
   const wanted = targets ?? copies.map(({ target }) => target)
   const of = project === null ? named : `${named} (${project})`
   try {
     await startChild<typeof verifyPoint>(workflowTypes.verifyPoint, {
       workflowId: verifyWorkflowId(volumeId, point, id),
-      args: [{ volumeId, name: named, point, targets, copies, entity: volumeWorkflowId(volumeId) }],
+      args: [{ volumeId, name: named, point, targets, copies, patient, entity: volumeWorkflowId(volumeId) }],
       parentClosePolicy: ParentClosePolicy.ABANDON,
       workflowIdReusePolicy: WorkflowIdReusePolicy.REJECT_DUPLICATE,
       staticSummary: `${of} · ${point} · read back${wanted.length === 0 ? '' : ` from ${wanted.join(', ')}`}`,
-      staticDetails: `- volume \`${volumeId}\` of ${project ?? 'a project not yet known'}\n- asked for by a person`,
+      staticDetails: `- volume \`${volumeId}\` of ${project ?? 'a project not yet known'}\n- ${patient ? 'its archive had no room to read it back' : 'asked for by a person'}`,
       typedSearchAttributes: [
         { key: searchAttributes.name, value: named },
         ...(project === null ? [] : [{ key: searchAttributes.project, value: project }]),

@@ -6,15 +6,18 @@ import {
   log,
   proxyActivities,
   setCurrentDetails,
+  sleep,
   upsertSearchAttributes,
 } from '@temporalio/workflow'
 import type { ControlActivities } from '../activities/control-activities.js'
 import type { VerifyPlan } from '../activities/plan-verify.js'
 import type { Copy, Verification } from '../targets/target.js'
 import { failureOf } from './failure-of.js'
-import { copyChangedSignal, verifyFailedType } from './messages.js'
+import type { VerifiedCopy, VerifyOutcome } from './messages.js'
+import { copyChangedSignal, isDeferral, verifyFailedType } from './messages.js'
 import { moveActivities } from './move-activities.js'
 import { searchAttributes } from './search-attributes.js'
+import { backoffMs } from './retry-pause.js'
 import { unproven } from './unproven.js'
 
 const planning = proxyActivities<Pick<ControlActivities, 'planVerify'>>({
@@ -39,27 +42,10 @@ export interface VerifyRequest {
   targets: string[] | null
   /** Those that the volume's workflow knows; none: the targets are asked. */
   copies: Copy[]
+  /** An archive had no room to read its copy back: it is done later, again and again until there is room. */
+  patient: boolean
   /** Who is told what was found out: a workflow id. */
   entity: string
-}
-
-/** What became of one copy. */
-export interface VerifiedCopy {
-  target: string
-  /** As it is marked now. */
-  copy: Copy
-  /** What this reading found; null while it goes on, or when it failed. */
-  found: Verification['state'] | null
-  /** Why it is not verified; null when it is. */
-  reason: string | null
-  /** What is wrong with the copy, or with reading it; null when nothing is known to be. */
-  failure: { code: string; message: string } | null
-}
-
-export interface VerifyOutcome {
-  volumeId: string
-  point: string
-  copies: VerifiedCopy[]
 }
 
 /**
@@ -77,7 +63,7 @@ export async function verifyPoint(request: VerifyRequest): Promise<VerifyOutcome
   const all = await Promise.allSettled(
     plan.copies.map(async ({ queue }, i) => {
       const mine = outcome.copies[i]
-      if (mine !== undefined) await verifyCopy(request, outcome, mine, queue, plan.pace)
+      if (mine !== undefined) await verifyInTime(request, outcome, mine, queue, plan.pace)
     }),
   )
   for (const one of all) if (one.status === 'rejected') throw one.reason
@@ -97,6 +83,24 @@ async function planVerify({ volumeId, name, point, targets, copies }: VerifyRequ
 
 function newResult(copy: Copy): VerifiedCopy {
   return { target: copy.target, copy, found: null, reason: null, failure: null }
+}
+
+/** A person is told when there is no room; what an archive left is read when there is. */
+async function verifyInTime(
+  request: VerifyRequest,
+  outcome: VerifyOutcome,
+  mine: VerifiedCopy,
+  queue: string,
+  pace: VerifyPlan['pace'],
+): Promise<void> {
+  for (let tries = 1; request.patient; tries++) {
+    await sleep(backoffMs(tries))
+    mine.failure = null
+    mine.reason = null
+    await verifyCopy(request, outcome, mine, queue, pace)
+    if (!isDeferral(mine)) return
+  }
+  await verifyCopy(request, outcome, mine, queue, pace)
 }
 
 async function verifyCopy(
@@ -130,11 +134,13 @@ async function verifyCopy(
 }
 
 /** That it could not be compared this time says nothing against a copy that was verified before. */
-async function mark(copy: Copy, { state, rootHash, reason }: Verification): Promise<Copy> {
+async function mark(copy: Copy, { state, rootHash, hashedBytes, reason }: Verification): Promise<Copy> {
   if (state === 'unverified' && copy.state !== 'unverified') return copy
   const verifiedAt = state === 'verified' ? new Date(Date.now()).toISOString() : null
+  const size = hashedBytes ?? copy.hashedBytes
+  const mark = { state, rootHash: rootHash ?? copy.rootHash, hashedBytes: size, verifiedAt, reason }
   return finishing.markCopy.executeWithOptions({ summary: `write “${state}” on the copy on ${copy.target}` }, [
-    { target: copy.target, copy, mark: { state, rootHash: rootHash ?? copy.rootHash, verifiedAt, reason } },
+    { target: copy.target, copy, mark },
   ])
 }
 

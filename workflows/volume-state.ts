@@ -3,12 +3,11 @@ import type { ArchiveOutcome, Hint, TargetOutcome, VerifyNow, VolumeStatus } fro
 import type { Burst, RunningArchive, VolumeState, Want } from './volume-memory.js'
 import { eventSlot, isDeferral, manualSlotPrefix, reconcileEvent, scheduleEvent } from './messages.js'
 import { protectionOf, overdueAt } from './protection.js'
+import { backoffMs } from './retry-pause.js'
 import { dropPartial, isBad, lastGood, lastVerified, putCopy, trimPoints } from './volume-points.js'
 
 /** Message ids that are remembered; notifications are doubled within minutes, not after hundreds of others. */
 const seenLimit = 256
-/** Failed archives are tried again after these many minutes; the last one repeats. */
-const backoffMinutes = [1, 5, 15, 60, 360]
 /** How often a slot is archived again because its copy came out damaged. */
 const damagedTries = 3
 
@@ -191,11 +190,6 @@ export function nextTry(state: VolumeState, slot: string): number {
   return (state.tries[slot] ?? 0) + 1
 }
 
-export function backoffMs(failures: number): number {
-  const minutes = backoffMinutes[Math.min(Math.max(failures, 1), backoffMinutes.length) - 1] ?? 360
-  return minutes * 60_000
-}
-
 export function holdLanes(state: VolumeState, archive: RunningArchive): void {
   state.archives.push(archive)
   state.tries[archive.slot] = Math.max(archive.attempt, state.tries[archive.slot] ?? 0)
@@ -233,6 +227,7 @@ export function endArchive(
     else dropPartial(state, ended.archiveId, target)
   }
   trimPoints(state)
+  state.verifications.push(...outcomes.flatMap(({ copy, failure }) => toReadLater(copy, failure)))
   if (options.retry) {
     for (const target of ended.targets) {
       if (state.wants[target] !== undefined) continue
@@ -259,9 +254,15 @@ function wantAgain(
   else failures += 1
   // a person sees that it failed, and asks again; what is only put off comes by itself
   if (slot.startsWith(manualSlotPrefix) && !wasDeferred) return null
-  // what was written, but could not be read back for want of room, is no proven copy: another one is made
-  if (!wasDeferred && isPointless(outcome, failures)) return null
+  if (isPointless(outcome, failures)) return null
   return { slot, events, reason, failures, deferrals, at: now + backoffMs(wasDeferred ? deferrals : failures) }
+}
+
+/** A whole copy that was not read back for want of room: another one would need more room, this one is read later. */
+function toReadLater(copy: TargetOutcome['copy'], failure: TargetOutcome['failure']): VerifyNow[] {
+  if (copy?.state !== 'unverified' || !isDeferral({ failure })) return []
+  const { archiveId, point, target } = copy
+  return [{ id: `${archiveId}-${target}`, point, targets: [target], patient: true }]
 }
 
 /** Slots that nothing refers to any more need no count of tries. */

@@ -28,6 +28,7 @@ import {
   verifyWorkflowId,
 } from './messages.js'
 import { beginRebuild, rebuildTarget } from './rebuild.js'
+import { backoffMs } from './retry-pause.js'
 import { columnsChanged, showVolume } from './show-volume.js'
 import type { ArchiveHandle } from './start-archive.js'
 import { startArchive } from './start-archive.js'
@@ -35,7 +36,6 @@ import { startVerification } from './start-verification.js'
 import { addCopies, changeCopy, isFirstCopy, lastGood } from './volume-points.js'
 import {
   addHints,
-  backoffMs,
   completeArchive,
   completeState,
   dropWant,

@@ -185,6 +185,24 @@ describe('whatever happens', () => {
   })
 })
 
+describe('whose turn it is', () => {
+  it('is that of the project that holds the fewest, even if it was served later', () => {
+    const state = freshPermits()
+    const scopes = { all: 2 }
+    askAll(state, request({ scopes }), request({ project: 'q', scopes }))
+    const [, second] = grantAll(state, 0)
+    give(state, second?.archive ?? '')
+    askAll(state, request({ scopes }), request({ project: 'q', scopes, since: 1 }))
+    expect(grantAll(state, 0).map(({ project }) => project)).toEqual(['q'])
+  })
+
+  it('is that of the oldest request of a project', () => {
+    const state = freshPermits()
+    const [, older] = askAll(state, request({ since: 2 }), request({ since: 1 }))
+    expect(names(grantAll(state, 2))).toEqual([older?.archive])
+  })
+})
+
 describe('first copies', () => {
   const scopes = { 'target:a': 4 }
   const many = (first: boolean) => Array.from({ length: 10 }, () => request({ first, scopes }))
@@ -204,6 +222,15 @@ describe('first copies', () => {
       askAll(state, ...many(first))
       expect(grantAll(state, 0)).toHaveLength(4)
     }
+  })
+
+  it('leave nothing idle where both have their share, of one scope each', () => {
+    const state = freshPermits()
+    const both = { 'target:a': 2, 'target:b': 2 }
+    askAll(state, request({ first: true, scopes: { 'target:a': 2 } }), request({ scopes: { 'target:b': 2 } }))
+    expect(grantAll(state, 0)).toHaveLength(2)
+    askAll(state, request({ first: true, scopes: both }), request({ scopes: both }))
+    expect(grantAll(state, 0)).toHaveLength(1)
   })
 
   it('leave nothing idle where a limit is odd, or one', () => {
@@ -240,6 +267,19 @@ describe('patience', () => {
     expect(grantAll(state, patienceMs)).toEqual([])
     give(state, holdsB)
     expect(names(grantAll(state, patienceMs))).toEqual([both?.archive])
+  })
+
+  it('keeps one place, however many wait for the same scope', () => {
+    const state = freshPermits()
+    const [all, b] = [{ all: 3 }, { 'target:b': 1 }]
+    ask(state, request({ project: 'y', scopes: { ...all, ...b } }))
+    grantAll(state, 0)
+    askAll(state, ...[1, 2, 3].map((since) => request({ project: 'z', since, scopes: { ...all, ...b } })))
+    askAll(state, ...[1, 2, 3, 4].map((i) => request({ project: `q${i}`, since: patienceMs, scopes: all })))
+    const [first, ...more] = grantAll(state, patienceMs + 5)
+    expect([first?.project, more]).toEqual(['q1', []])
+    give(state, first?.archive ?? '')
+    expect(grantAll(state, patienceMs + 5).map(({ project }) => project)).toEqual(['q2'])
   })
 
   it('keeps nothing for an old request while one of its scopes is paused', () => {

@@ -2,9 +2,9 @@ import { ApplicationFailure, WorkflowFailedError } from '@temporalio/client'
 import { randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import type { Verification } from '../../targets/target.js'
-import type { RecoveryPoint } from '../../workflows/messages.js'
+import type { RecoveryPoint, VerifyOutcome } from '../../workflows/messages.js'
 import { pointsQuery, statusQuery, verifyFailedType, verifyNowUpdate } from '../../workflows/messages.js'
-import type { verifyPoint, VerifyOutcome } from '../../workflows/verify-point.js'
+import type { verifyPoint } from '../../workflows/verify-point.js'
 import { eventually, gate, workflowRig, type WorkflowRig } from '../helpers/workflow-rig.js'
 
 let rig: WorkflowRig

@@ -1,50 +1,25 @@
 import { describe, expect, it } from 'vitest'
 import type { Copy } from '../../targets/target.js'
-import type { RunningArchive, VolumeState } from '../../workflows/volume-memory.js'
 import { reconcileEvent, scheduleEvent } from '../../workflows/messages.js'
-import { overdueAt, protectionOf } from '../../workflows/protection.js'
-import { addCopies, changeCopy, isFirstCopy, lastGood, putCopy, replaceCopies, trimPoints } from '../../workflows/volume-points.js'
+import { protectionOf } from '../../workflows/protection.js'
+import { backoffMs } from '../../workflows/retry-pause.js'
+import { addCopies, putCopy } from '../../workflows/volume-points.js'
 import {
   addHints,
-  backoffMs,
   completeState,
-  dueAt,
   endArchive,
-  freshState,
   holdLanes,
   isFinished,
   nextAlarm,
   nextTry,
-  nextVerification,
   putBurstBack,
   ripeWants,
   settleMs,
   takeBurst,
   wantLater,
 } from '../../workflows/volume-state.js'
-
-const known = (): VolumeState => ({ ...freshState(), rebuilding: [], policy: 'all' })
-const archive = (targets: string[], slot = 's'): RunningArchive => ({
-  ...{ archive: `archive/v/${slot}/1`, archiveId: 'a', slot, attempt: 1, events: ['volume.create.end'], targets },
-  ...{ failures: 0, deferrals: 0, heartbeatSeconds: 5 },
-})
-function copy(target: string, i: number, state: Copy['state'] = 'verified', padding = ''): Copy {
-  const capturedAt = new Date(Date.UTC(2026, 0, 1) + i * 3_600_000).toISOString()
-  return {
-    ...{ target, kind: 'cinder-backup', point: `${capturedAt}-${i}`, archiveId: `a${i}`, archive: `archive/v/s${i}/1` },
-    ...{
-      slot: `s${i}`,
-      group: null,
-      volumeId: 'v',
-      projectId: 'p',
-      snapshotId: 'x',
-      capturedAt,
-      consistency: 'detached',
-    },
-    ...{ sizeBytes: 1, ref: {}, state, rootHash: null, verifiedAt: null, writtenBytes: null, storedBytes: null },
-    ...{ basePoint: null, reason: padding },
-  }
-}
+import type { VolumeState } from '../../workflows/volume-memory.js'
+import { archive, copy, known } from './volume-samples.js'
 
 describe('hints', () => {
   it('are remembered by message id, a bounded number of them', () => {
@@ -174,6 +149,21 @@ describe('failed archives', () => {
   })
 })
 
+describe('a copy that was written, but had no room to be read back', () => {
+  it('is read back later, and not made once more', () => {
+    const state = known()
+    const its = archive(['a'])
+    holdLanes(state, its)
+    const outcome = { archive: its.archive, archiveId: 'a1', slot: 's', capture: null }
+    const failure = { code: 'CK-CLOUD-QUOTA', message: 'no room' }
+    const targets = [{ target: 'a', copy: copy('a', 1, 'unverified'), failure }]
+    endArchive(state, its, { ...outcome, targets }, { now: 0, retry: true, failure: null })
+    expect(state.wants).toEqual({})
+    const [point] = state.points
+    expect(state.verifications).toEqual([{ id: 'a1-a', point: point?.point, targets: ['a'], patient: true }])
+  })
+})
+
 describe('archives that are put off', () => {
   const putOff = (code: string, slot = 's', before = { failures: 0, deferrals: 0 }) => {
     const state = known()
@@ -289,114 +279,6 @@ describe('a burst that waits for its window', () => {
   })
 })
 
-describe('the age of the last verified point', () => {
-  const hour = 3_600_000
-  const state = (): VolumeState => ({ ...known(), rpoSeconds: 2 * 3600, protectedSince: '2026-01-01T00:00:00Z' })
-  const start = Date.UTC(2026, 0, 1)
-
-  it('makes a volume overdue from the moment on at which it passes the RPO, and one timer rings then', () => {
-    const its = state()
-    putCopy(its, copy('a', 1))
-    putCopy(its, copy('a', 2, 'damaged'))
-    expect(overdueAt(its)).toBe(start + 3 * hour)
-    expect(protectionOf(its, start + 3 * hour - 1)).toBe('failing')
-    expect(nextAlarm(its, start + 3 * hour - 1)).toBe(start + 3 * hour)
-    expect(protectionOf(its, start + 3 * hour)).toBe('overdue')
-    expect(nextAlarm(its, start + 3 * hour)).toBeNull()
-    putCopy(its, copy('a', 3))
-    expect(protectionOf(its, start + 3 * hour)).toBe('protected')
-  })
-
-  it('is counted from the beginning of protection while there is none, and not without an RPO or a policy', () => {
-    expect(protectionOf(state(), start + 2 * hour)).toBe('overdue')
-    expect(overdueAt({ ...state(), rpoSeconds: null })).toBeNull()
-    expect(overdueAt({ ...state(), protectedSince: null })).toBeNull()
-  })
-
-  it('is no news about a volume that is gone or not known yet', () => {
-    expect(protectionOf({ ...state(), sourceGone: true }, start + 9 * hour)).toBe('source-gone')
-    expect(protectionOf({ ...state(), rebuilding: ['a'] }, start + 9 * hour)).toBe('rebuilding')
-  })
-})
-
-describe('the column due', () => {
-  it('shows what comes first, a retry or the schedule’s next time, and never the moment of being overdue', () => {
-    const state: VolumeState = { ...known(), rpoSeconds: 1, protectedSince: '2026-01-01T00:00:00Z' }
-    expect(dueAt(state, 0)).toBeNull()
-    state.nextAt = '2026-01-02T00:00:00Z'
-    expect(dueAt(state, 0)).toBe(Date.UTC(2026, 0, 2))
-    wantLater(state, ['a'], { slot: 's', events: [], reason: 'r', at: Date.UTC(2026, 0, 3) })
-    expect(dueAt(state, 0)).toBe(Date.UTC(2026, 0, 2))
-    expect(dueAt(state, Date.UTC(2026, 0, 2))).toBe(Date.UTC(2026, 0, 3))
-  })
-})
-
-describe('points to be read back', () => {
-  it('wait for the archive that makes them, and for no other', () => {
-    const state = known()
-    const asked = { id: '1', point: '2026-01-01T00:00:00Z-12345678', targets: null }
-    state.verifications = [asked]
-    holdLanes(state, { ...archive(['a']), archiveId: '12345678-6a0e-4b6a-9a51-2f3f6f1f0f01' })
-    expect(nextVerification(state)).toBeUndefined()
-    state.archives = []
-    expect(nextVerification(state)).toBe(asked)
-    expect(isFinished({ ...known(), policy: null, verifications: [asked] })).toBe(false)
-  })
-
-  it('make the volume failing when they turn out damaged, until a later point is verified', () => {
-    const state = known()
-    for (const i of [1, 2]) putCopy(state, copy('a', i))
-    const found = Date.UTC(2026, 0, 1, 2, 30)
-    changeCopy(state, copy('a', 1, 'damaged'), found)
-    expect(protectionOf(state, found)).toBe('failing')
-    putCopy(state, copy('a', 3))
-    expect(protectionOf(state, found)).toBe('protected')
-    changeCopy(state, copy('a', 3, 'damaged'), found)
-    changeCopy(state, copy('a', 1, 'damaged'), found)
-    expect(protectionOf(state, found)).toBe('failing')
-  })
-
-  it('and are as good as before when the same copy reads back after all', () => {
-    const state = known()
-    for (const i of [1, 2]) putCopy(state, copy('a', i))
-    changeCopy(state, copy('a', 1, 'suspect'), Date.UTC(2026, 0, 2))
-    changeCopy(state, copy('a', 2), Date.UTC(2026, 0, 2))
-    expect(protectionOf(state, 0)).toBe('failing')
-    changeCopy(state, copy('a', 1), Date.UTC(2026, 0, 2))
-    expect(protectionOf(state, 0)).toBe('protected')
-  })
-
-  it('do not come back into the state when they had left it', () => {
-    const state = { ...known(), trimmed: true }
-    putCopy(state, copy('a', 2))
-    changeCopy(state, copy('a', 1), 0)
-    expect(state.points).toHaveLength(1)
-    state.trimmed = false
-    changeCopy(state, copy('a', 1), 0)
-    expect(state.points).toHaveLength(2)
-  })
-})
-
-describe('what assess is told', () => {
-  it('is the newest point that is not damaged; of several targets, the one that is behind', () => {
-    const state = known()
-    expect(lastGood(state.points, null)).toBeNull()
-    putCopy(state, copy('a', 1))
-    putCopy(state, copy('b', 2, 'unverified'))
-    putCopy(state, copy('a', 3, 'damaged'))
-    expect(lastGood(state.points, null)?.capturedAt).toBe('2026-01-01T02:00:00.000Z')
-    expect(lastGood(state.points, ['a', 'b'])?.capturedAt).toBe('2026-01-01T01:00:00.000Z')
-    expect(lastGood(state.points, ['a', 'c'])).toBeNull()
-  })
-
-  it('knows a first copy', () => {
-    const state = known()
-    putCopy(state, copy('a', 1))
-    expect(isFirstCopy(state.points, ['b'])).toBe(true)
-    expect(isFirstCopy(state.points, ['a', 'b'])).toBe(false)
-  })
-})
-
 describe('state of an older version', () => {
   it('is filled with what it lacks, and keeps what it has', () => {
     const state = known()
@@ -409,69 +291,6 @@ describe('state of an older version', () => {
     )
     expect(completeState(JSON.parse(text) as VolumeState)).toEqual(state)
     expect(completeState({ ...state, policy: 'other' }).policy).toBe('other')
-  })
-})
-
-describe('points', () => {
-  it('tell of no copy that was being written when its target was asked and that came to nothing', () => {
-    const state = known()
-    const its = { ...archive(['a', 'b']), archiveId: 'a1' }
-    holdLanes(state, its)
-    replaceCopies(state, 'a', [copy('a', 1, 'writing'), copy('a', 2)])
-    replaceCopies(state, 'b', [copy('b', 1, 'writing')])
-    const failure = { code: 'CK-BACKUP-FAILED', message: 'full' }
-    const targets = ['a', 'b'].map((target) => ({ target, copy: null, failure }))
-    const outcome = { archive: its.archive, archiveId: 'a1', slot: 's', capture: null, targets }
-    endArchive(state, its, outcome, { now: 0, retry: true, failure: null })
-    expect(state.points.map(({ archiveId }) => archiveId)).toEqual(['a2'])
-  })
-
-  it('are two when an archive was reset and captured again, and a verified copy outlives its twin', () => {
-    const state = known()
-    putCopy(state, copy('a', 1))
-    putCopy(state, { ...copy('a', 1, 'damaged'), point: 'another', snapshotId: 'y', ref: { backupId: '2' } })
-    expect(state.points).toHaveLength(2)
-    putCopy(state, { ...copy('a', 1, 'damaged'), ref: { backupId: '3' } })
-    expect(state.points.flatMap(({ copies }) => copies.map((one) => one.state)).sort()).toEqual(['damaged', 'verified'])
-  })
-
-  it('forget what a target does not hold any more', () => {
-    const state = known()
-    putCopy(state, copy('a', 1, 'writing'))
-    putCopy(state, copy('b', 1))
-    putCopy(state, copy('a', 2))
-    replaceCopies(state, 'a', [copy('a', 3)])
-    expect(state.points.map(({ archiveId, copies }) => [archiveId, ...copies.map(({ target }) => target)])).toEqual([
-      ['a3', 'a'],
-      ['a1', 'b'],
-    ])
-  })
-
-  it('replace what was known of the same copy, newest point first', () => {
-    const state = known()
-    putCopy(state, copy('a', 1, 'writing'))
-    putCopy(state, copy('a', 2))
-    putCopy(state, copy('b', 1))
-    putCopy(state, copy('a', 1))
-    expect(state.points.map(({ archiveId, copies }) => [archiveId, copies.length])).toEqual([
-      ['a2', 1],
-      ['a1', 2],
-    ])
-    expect(state.points[1]?.copies.map(({ state }) => state)).toEqual(['verified', 'verified'])
-  })
-
-  it('leave the state when they grow too large, but never a target’s last verified one', () => {
-    const state = known()
-    putCopy(state, copy('tape', 0))
-    for (let i = 1; i < 400; i++) putCopy(state, copy('a', i, i < 390 ? 'verified' : 'damaged', 'x'.repeat(300)))
-    trimPoints(state)
-    expect(state.trimmed).toBe(true)
-    expect(JSON.stringify(state.points).length).toBeLessThanOrEqual(128 * 1024)
-    const kept = state.points.map(({ archiveId }) => archiveId)
-    expect(kept).toContain('a0')
-    expect(kept).toContain('a389')
-    expect(kept).toContain('a399')
-    expect(kept).not.toContain('a1')
   })
 })
 

@@ -102,7 +102,8 @@ describe('archives that end badly', () => {
     expect((await status()).wants).toEqual({})
   })
 
-  it('archives no second time what was written but could not be read back', async () => {
+  it('archives no second time what had no room to be read back, and reads it back when there is', async () => {
+    const { verifyCopy } = rig.acts
     rig.acts.verifyCopy = async () => {
       throw ApplicationFailure.create({
         type: 'CK-CLOUD-QUOTA',
@@ -115,7 +116,10 @@ describe('archives that end badly', () => {
     await settled()
     expect((await points())[0]?.copies).toMatchObject([{ state: 'unverified', reason: 'no room for a scratch volume' }])
     expect((await status()).wants).toEqual({})
-  })
+    rig.acts.verifyCopy = verifyCopy
+    await eventually('it is verified', async () => (await points())[0]?.copies[0]?.state === 'verified', 120)
+    expect(archives()).toBe(1)
+  }, 180_000)
 
   it('goes on following an archive that was reset, and undoes nothing under its feet', async () => {
     const writing = gate()
