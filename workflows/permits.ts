@@ -47,8 +47,10 @@ const looking = proxyActivities<Pick<ControlActivities, 'findHolders' | 'endedAr
 
 /** Whether holders still run is looked at this often; nobody who is asked has held for less. */
 const lookEveryMs = 60_000
-/** Long before the server would ask for it: what a run replays stays small. */
-const eventsPerRun = 1000
+/** Long before the server would ask for it: what a run replays stays small, and so does what is copied to the next. */
+const eventsPerRun = 2000
+/** Nobody asked or gave back for so long: a good moment to begin a new run. */
+const quietMs = 200
 /** How many of those that wait the query lists. */
 const listed = 200
 
@@ -98,13 +100,22 @@ export async function permits(carried?: PermitsState): Promise<void> {
     inBackground(tellBrakes(), false)
     for (;;) {
       run.changed = false
-      // a run that is long grants nothing more, so that what is in flight comes to an end
-      if (!isLong()) for (const holder of grantAll(state, Date.now())) inBackground(tellGranted(holder))
+      for (const holder of grantAll(state, Date.now())) inBackground(tellGranted(holder))
       shown = showPermits(state, shown)
       await condition(() => run.changed || mayEnd())
       // the state is copied in the same breath as it is handed over: no signal can come between
-      if (mayEnd()) return continueAsNew()
+      if (mayEnd() && (await isQuiet()) && mayEnd()) return continueAsNew()
     }
+  }
+
+  /** A signal that comes while a run ends makes the server refuse its end, and the worker replay it: better not try. */
+  async function isQuiet(): Promise<boolean> {
+    const excess = workflowInfo().historyLength / eventsPerRun
+    // where it is never quiet it has to be tried all the same
+    if (excess > 4) return true
+    run.changed = false
+    const disturbed = await condition(() => run.changed, excess > 2 ? quietMs / 4 : quietMs)
+    return !disturbed
   }
 
   function isLong(): boolean {

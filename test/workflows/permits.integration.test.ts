@@ -1,4 +1,5 @@
 import { WorkflowFailedError } from '@temporalio/client'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { permitsWorkflowId, targetScope } from '../../workflows/messages.js'
 import { pauseUpdate, permitsQuery, permitRequestedSignal, resumeUpdate } from '../../workflows/permit-messages.js'
@@ -151,18 +152,21 @@ describe('permits/all', () => {
     const scope = targetScope('cinder')
     let told = 0
     for (let runs = 0; runs < 2;) {
-      const some = Array.from({ length: 50 }, async () => {
-        const archive = `archive/nobody/${told++}/1`
+      // most ask again, as those do who wait
+      const some = Array.from({ length: 50 }, async (_, i) => {
+        const archive = `archive/nobody/${i < 10 ? told++ : told % (i + 1)}/1`
         const request = { archive, project: 'p', first: false, since: told, permits: [{ scope, limit: 1 }] }
         await handle().signal(permitRequestedSignal, request)
       })
       await Promise.all(some)
+      // a run ends in a quiet moment: some of these are just too short
+      await sleep(told % 50 === 0 ? 150 + 10 * (told % 11) : 0)
       const now = await runIdOf()
       if (now !== run) runs += 1
       run = now
-      // more do not travel
-      expect(told).toBeLessThan(2000)
     }
+    // more do not travel
+    expect(told).toBeLessThan(2000)
     expect((await state()).waitingInAll).toBe(told)
     door.open()
   }, 130_000)
