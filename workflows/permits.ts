@@ -50,7 +50,7 @@ const lookEveryMs = 60_000
 /** Long before the server would ask for it: what a run replays stays small, and so does what is copied to the next. */
 const eventsPerRun = 2000
 /** Nobody asked or gave back for so long: a good moment to begin a new run. */
-const quietMs = 200
+const quietMs = 1000
 /** How many of those that wait the query lists. */
 const listed = 200
 
@@ -65,14 +65,17 @@ export async function permits(carried?: PermitsState): Promise<void> {
   const run = { known: carried !== undefined, cancelled: false, changed: true }
   /** Signals and acts that were begun: what they say must not be lost between two runs. */
   let inFlight = 0
+  let signals = 0
   let shown = ''
 
   setHandler(permitRequestedSignal, (request: PermitRequest) => {
-    const held = ask(state, request)
-    if (held !== null) inBackground(tellGranted(held))
-    run.changed = true
+    signals += 1
+    const known = ask(state, request)
+    if (known === 'new') run.changed = true
+    else if (known !== 'waits') inBackground(tellGranted(known))
   })
   setHandler(permitReleasedSignal, ({ archive }) => {
+    signals += 1
     give(state, archive)
     run.changed = true
   })
@@ -108,13 +111,14 @@ export async function permits(carried?: PermitsState): Promise<void> {
     }
   }
 
-  /** A signal that comes while a run ends makes the server refuse its end, and the worker replay it: better not try. */
+  /**
+   * A signal that comes while a run ends makes the server refuse its end, and the worker replay all of it; what comes
+   * meanwhile makes it worse. So a run ends in a quiet moment; the longer it is, the shorter a moment will do.
+   */
   async function isQuiet(): Promise<boolean> {
     const excess = workflowInfo().historyLength / eventsPerRun
-    // where it is never quiet it has to be tried all the same
-    if (excess > 4) return true
-    run.changed = false
-    const disturbed = await condition(() => run.changed, excess > 2 ? quietMs / 4 : quietMs)
+    const before = signals
+    const disturbed = await condition(() => signals !== before, quietMs / Math.max(excess, 1))
     return !disturbed
   }
 
