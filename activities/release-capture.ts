@@ -10,6 +10,9 @@ import { findCaptures } from './find-captures.js'
 const requestsToDelete = 3
 /** A request to cinder-volume that a broker lost leaves the snapshot `creating` for ever; making one takes seconds. */
 const neverMadeAfterMs = 60 * 60_000
+/** Most deletions are done at once; a slow one is asked for no more often than it needs. */
+const firstPauseMs = 50
+const lastPauseMs = 500
 /** Cinder refuses to delete a snapshot in any other state. */
 const deletable = new Set(['available', 'error'])
 
@@ -27,7 +30,7 @@ export function releaseCapture(deps: Deps) {
 
 async function remove({ cinder }: Deps, id: string, { signal, report }: CopyContext): Promise<void> {
   let requests = 0
-  for (;;) {
+  for (let pause = firstPauseMs; ; pause = requests > 1 ? lastPauseMs : Math.min(pause * 2, lastPauseMs)) {
     const snapshot = await cinder.getSnapshot(id).catch((error: unknown) => {
       if (error instanceof CodedError && error.code === 'CK-SNAPSHOT-GONE') return null
       throw error
@@ -48,7 +51,7 @@ async function remove({ cinder }: Deps, id: string, { signal, report }: CopyCont
       await cinder.resetStatus('snapshots', id, 'error')
     }
     report({ phase: `removing snapshot ${snapshot.name} (${snapshot.status})` })
-    await sleep(500, undefined, { signal })
+    await sleep(pause, undefined, { signal })
   }
 }
 

@@ -9,6 +9,7 @@ import {
   workflowTypes,
   type ArchiveRequest,
 } from '../workflows/messages.js'
+import { searchAttributes } from '../workflows/search-attributes.js'
 import { bareQueue } from './bare-workflows.js'
 import { cpuMeter, cpuNote } from './cpu-meter.js'
 import type { Figure } from './figure.js'
@@ -16,7 +17,7 @@ import { historyOf } from './history.js'
 import type { BenchNamespace } from './place.js'
 import { eachOf, interleave, rateOf, ratios, summary } from './rounds.js'
 
-const sizes = { full: { archives: 80, rounds: 8 }, smoke: { archives: 4, rounds: 1 } }
+const sizes = { full: { archives: 120, rounds: 5 }, smoke: { archives: 4, rounds: 1 } }
 /** Archives that run at once: enough to keep a small machine busy, whatever some of them wait for. */
 const atOnce = 40
 /** takeCapture, writeCopy, verifyCopy, markCopy, removeTemporaries, releaseCapture. */
@@ -45,6 +46,7 @@ export const archives: Figure = {
             last.ours = archiveWorkflowId(volume.id, slot, 1)
             await workflow.execute(workflowTypes.archiveVolume, {
               ...{ workflowId: last.ours, taskQueue: controlQueue, args: [request] },
+              typedSearchAttributes: columnsOf(request),
             })
           }),
         )
@@ -133,6 +135,18 @@ async function hint({ client }: BenchNamespace, volume: string): Promise<string>
   return signaledRunId
 }
 
+/** The columns that an entity gives its archive at the start. */
+function columnsOf({ volume, targets }: ArchiveRequest) {
+  const { name, project, target, policy, phase } = searchAttributes
+  return [
+    { key: name, value: volume.name },
+    { key: project, value: volume.projectId },
+    { key: target, value: targets.map((one) => one.target) },
+    { key: policy, value: 'all' },
+    { key: phase, value: 'capturing' },
+  ]
+}
+
 /** What an entity asks of an archive; nobody holds lanes here. */
 function requestFor(id: string): ArchiveRequest {
   return {
@@ -145,6 +159,6 @@ function requestFor(id: string): ArchiveRequest {
     pace: { heartbeatSeconds: 60, firstRetrySeconds: 15, captureMaxAgeSeconds: 3600 },
     permits: [],
     ...{ policy: 'all', policyHash: '', slot: manualSlot(randomUUID()), attempt: 1 },
-    ...{ capture: null, group: null, first: false, entity: null },
+    ...{ capture: null, group: null, first: false, entity: null, phase: 'capturing' },
   }
 }

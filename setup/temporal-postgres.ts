@@ -63,7 +63,8 @@ export async function startPostgresTemporal(): Promise<PostgresTemporal> {
       await sql(suffix, 'setup-schema', '-v', '0.0')
       await sql(suffix, 'update-schema', '--schema-name', schema)
     }
-    const [frontend = 0, ...others] = await freePorts(8)
+    // its table of members keeps ports in a signed 16-bit column
+    const [frontend = 0, ...others] = await freePorts(8, [20_000, 32_000])
     await mkdir(join(folder, 'config'))
     await writeFile(join(folder, 'config', 'own.yaml'), stringify(serverConfig(database, name, [frontend, ...others])))
     const server = startServer({

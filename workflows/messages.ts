@@ -245,6 +245,8 @@ export interface ArchiveRequest extends ArchivePlan {
   first: boolean
   /** Who is told when a lane is free: a workflow id, or null. */
   entity: string | null
+  /** What the column `phase` says at its start; missing: an archive of a version that did not know it. */
+  phase?: 'waiting' | 'capturing'
 }
 
 /** What became of one target in one archive. */

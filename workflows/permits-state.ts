@@ -41,15 +41,15 @@ export function freshPermits(): PermitsState {
 }
 
 /** @returns the holder when it was granted already: its answer may have been lost */
-export function ask(state: PermitsState, request: PermitRequest): Holder | null {
+export function ask(state: PermitsState, request: PermitRequest): Holder | 'new' | 'waits' {
   const held = state.holders.find(({ archive }) => archive === request.archive)
   if (held?.presumed === false) return held
   state.holders = state.holders.filter((one) => one !== held)
-  if (state.waiting.some(({ archive }) => archive === request.archive)) return null
+  if (state.waiting.some(({ archive }) => archive === request.archive)) return 'waits'
   state.waiting.push({ ...request, reserves: false })
   // one that asks again was planned with what was configured then
   for (const { scope, limit } of request.permits) state.limits[scope] = limit
-  return null
+  return 'new'
 }
 
 export function give(state: PermitsState, archive: string): void {
@@ -132,16 +132,21 @@ function pick(state: PermitsState, now: number): Waiting | null {
   return pick(state, now)
 }
 
-/** Whose turn it is. */
+/** Whose turn it is. This is done after every signal, for all that wait: so each project is looked up once. */
 function inTurn({ holders, served }: PermitsState, waiting: Waiting[]): Waiting[] {
   const held = new Map<string, number>()
   for (const { project } of holders) held.set(project, (held.get(project) ?? 0) + 1)
-  return waiting.toSorted(
-    (a, b) =>
-      (held.get(a.project) ?? 0) - (held.get(b.project) ?? 0) ||
-      (served[a.project] ?? 0) - (served[b.project] ?? 0) ||
-      a.since - b.since,
-  )
+  const groups = new Map<string, { held: number; served: number; members: Waiting[] }>()
+  for (const one of waiting) {
+    const of = { held: held.get(one.project) ?? 0, served: served[one.project] ?? 0 }
+    // projects that were never served are equals
+    const key = of.served === 0 ? `never ${of.held}` : `project ${one.project}`
+    const group = groups.get(key)
+    if (group === undefined) groups.set(key, { ...of, members: [one] })
+    else group.members.push(one)
+  }
+  const ordered = [...groups.values()].sort((a, b) => a.held - b.held || a.served - b.served)
+  return ordered.flatMap(({ members }) => members.sort((a, b) => a.since - b.since))
 }
 
 /** Half of a scope belongs to first copies and half to others; rounded up, so that nothing lies idle between them. */

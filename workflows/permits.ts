@@ -47,8 +47,10 @@ const looking = proxyActivities<Pick<ControlActivities, 'findHolders' | 'endedAr
 
 /** Whether holders still run is looked at this often; nobody who is asked has held for less. */
 const lookEveryMs = 60_000
-/** Long before the server would ask for it: what a run replays stays small. */
-const eventsPerRun = 1000
+/** Long before the server would ask for it: what a run replays stays small, and so does what is copied to the next. */
+const eventsPerRun = 2000
+/** Nobody asked or gave back for so long: a good moment to begin a new run. */
+const quietMs = 1000
 /** How many of those that wait the query lists. */
 const listed = 200
 
@@ -63,14 +65,17 @@ export async function permits(carried?: PermitsState): Promise<void> {
   const run = { known: carried !== undefined, cancelled: false, changed: true }
   /** Signals and acts that were begun: what they say must not be lost between two runs. */
   let inFlight = 0
+  let signals = 0
   let shown = ''
 
   setHandler(permitRequestedSignal, (request: PermitRequest) => {
-    const held = ask(state, request)
-    if (held !== null) inBackground(tellGranted(held))
-    run.changed = true
+    signals += 1
+    const known = ask(state, request)
+    if (known === 'new') run.changed = true
+    else if (known !== 'waits') inBackground(tellGranted(known))
   })
   setHandler(permitReleasedSignal, ({ archive }) => {
+    signals += 1
     give(state, archive)
     run.changed = true
   })
@@ -98,13 +103,23 @@ export async function permits(carried?: PermitsState): Promise<void> {
     inBackground(tellBrakes(), false)
     for (;;) {
       run.changed = false
-      // a run that is long grants nothing more, so that what is in flight comes to an end
-      if (!isLong()) for (const holder of grantAll(state, Date.now())) inBackground(tellGranted(holder))
+      for (const holder of grantAll(state, Date.now())) inBackground(tellGranted(holder))
       shown = showPermits(state, shown)
       await condition(() => run.changed || mayEnd())
       // the state is copied in the same breath as it is handed over: no signal can come between
-      if (mayEnd()) return continueAsNew()
+      if (mayEnd() && (await isQuiet()) && mayEnd()) return continueAsNew()
     }
+  }
+
+  /**
+   * A signal that comes while a run ends makes the server refuse its end, and the worker replay all of it; what comes
+   * meanwhile makes it worse. So a run ends in a quiet moment; the longer it is, the shorter a moment will do.
+   */
+  async function isQuiet(): Promise<boolean> {
+    const excess = workflowInfo().historyLength / eventsPerRun
+    const before = signals
+    const disturbed = await condition(() => signals !== before, quietMs / Math.max(excess, 1))
+    return !disturbed
   }
 
   function isLong(): boolean {

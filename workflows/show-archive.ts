@@ -1,4 +1,4 @@
-import { setCurrentDetails, upsertSearchAttributes } from '@temporalio/workflow'
+import { setCurrentDetails, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow'
 import type { Capture } from '../targets/target.js'
 import type { ArchiveOutcome, ArchiveRequest, TargetOutcome } from './messages.js'
 import { searchAttributes } from './search-attributes.js'
@@ -39,10 +39,23 @@ export function showArchive(
     ...outcome.targets.flatMap((target) => partsOf(target, capture, phase)),
   ]
   setCurrentDetails(parts.join('\n\n'))
-  upsertSearchAttributes([
-    { key: searchAttributes.phase, value: phase },
-    ...(capture === null ? [] : [{ key: searchAttributes.consistency, value: capture.consistency }]),
-  ])
+  showColumns(request, phase, capture?.consistency)
+}
+
+/** Written on change only: each time is an event, and a write in Temporal's visibility store. */
+function showColumns(
+  { phase: atStart }: ArchiveRequest,
+  phase: ArchivePhase,
+  consistency: Capture['consistency'] | undefined,
+): void {
+  const columns = [
+    { key: searchAttributes.phase, value: phase as string },
+    ...(consistency === undefined ? [] : [{ key: searchAttributes.consistency, value: consistency as string }]),
+  ]
+  const shown = workflowInfo().typedSearchAttributes
+  // archives of an older version were not told their first phase, and wrote all of them each time
+  const changed = columns.filter(({ key, value }) => atStart === undefined || shown.get(key) !== value)
+  if (changed.length > 0) upsertSearchAttributes(changed)
 }
 
 function capturedAs({ capturedAt, consistency, watchers, sizeBytes }: Capture): string {

@@ -24,6 +24,9 @@ export async function startArchive(
   archive: RunningArchive,
   first: boolean,
 ): Promise<ArchiveHandle | null> {
+  // what was planned before there were permits carries none
+  const { permits = [] } = plan as Partial<ArchivePlan>
+  const phase = permits.length === 0 ? 'capturing' : 'waiting'
   const request: ArchiveRequest = {
     ...plan,
     volume,
@@ -35,10 +38,9 @@ export async function startArchive(
     group: null,
     first,
     entity: volumeWorkflowId(volume.id),
+    phase,
   }
   const { archive: workflowId, ...memo } = archive
-  // what was planned before there were permits carries none
-  const { permits = [] } = plan as Partial<ArchivePlan>
   const forPermits: PermitsMemo = { project: volume.projectId, first, permits }
   const project = volume.projectName ?? volume.projectId
   try {
@@ -55,6 +57,7 @@ export async function startArchive(
         { key: searchAttributes.project, value: project },
         { key: searchAttributes.target, value: archive.targets },
         { key: searchAttributes.policy, value: verdict.policy ?? 'by hand' },
+        { key: searchAttributes.phase, value: phase },
       ],
     })
   } catch (error) {

@@ -132,10 +132,9 @@ describe('options of targets', () => {
     ])
   })
 
-  it('refuse permits with the reason, a container for Ceph, and names that would not fit', () => {
-    expect(faults({ cinder: { kind: 'cinder-backup', permits: 2 } })).toEqual([
-      expect.stringMatching(/^cinder\.permits: not available yet: /),
-    ])
+  it('refuse no permits at all, a container for Ceph, and names that would not fit', () => {
+    expect(faults({ cinder: { kind: 'cinder-backup', permits: 2 } })).toEqual([])
+    expect(faults({ cinder: { kind: 'cinder-backup', permits: 0 } })).toHaveLength(1)
     expect(faults({ cinder: { kind: 'cinder-backup', container: 'x' } })).toEqual([
       expect.stringMatching(/driver: chunked/),
     ])
