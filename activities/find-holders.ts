@@ -53,12 +53,16 @@ export function findHolders({ workflows }: Pick<Deps, 'workflows'>, also = '') {
     }
   }
 
-  /** The newest run but ours; its memo is read from the server, not from visibility, which may be behind. */
+  /**
+   * The newest run but ours that knew it: one that was terminated before says nothing. Its memo is read from the server,
+   * not from visibility, which may be behind.
+   */
   async function pausedBefore(runId: string): Promise<Record<string, Pause>> {
     for await (const run of workflows.list({ query: `WorkflowId = '${permitsWorkflowId}'${also}` })) {
       if (run.runId === runId) continue
       const { memo } = await workflows.getHandle(permitsWorkflowId, run.runId).describe()
-      return (memo?.[pausedMemo] ?? {}) as Record<string, Pause>
+      const paused = memo?.[pausedMemo] as Record<string, Pause> | undefined
+      if (paused !== undefined) return paused
     }
     return {}
   }

@@ -1,8 +1,10 @@
 import {
   ActivityCancellationType,
+  CancellationScope,
   condition,
   getExternalWorkflowHandle,
   log,
+  patched,
   proxyActivities,
   setHandler,
   workflowInfo,
@@ -37,14 +39,16 @@ export function permitOf(request: ArchiveRequest, brakes: Brakes): ArchivePermit
   if (permits.length === 0) return { grant: async () => undefined, release: async () => undefined }
   const archive = workflowInfo().workflowId
   const targets = request.targets.map(({ target }) => target)
-  const told = { granted: false, forgotten: false }
+  const told = { granted: false, forgotten: false, released: false }
   const waits = () => !told.granted
   const isForgotten = () => told.forgotten
   setHandler(permitGrantedSignal, () => {
     told.granted = true
   })
-  setHandler(askAgainSignal, () => {
+  setHandler(askAgainSignal, async () => {
     told.forgotten = true
+    // one that only waits for its snapshot to go would be taken for a holder as long as it runs
+    if (told.released && patched('release-again')) await CancellationScope.nonCancellable(release)
   })
 
   return {
@@ -69,12 +73,17 @@ export function permitOf(request: ArchiveRequest, brakes: Brakes): ArchivePermit
       }
     },
     async release() {
-      try {
-        await getExternalWorkflowHandle(permitsWorkflowId).signal(permitReleasedSignal, { archive })
-      } catch (error) {
-        // nobody gives permits any more; whoever does again will find that it has ended
-        log.info('nobody takes the permit back', { reason: String(error) })
-      }
+      told.released = true
+      await release()
     },
+  }
+
+  async function release(): Promise<void> {
+    try {
+      await getExternalWorkflowHandle(permitsWorkflowId).signal(permitReleasedSignal, { archive })
+    } catch (error) {
+      // nobody gives permits any more; whoever does again will find that it has ended
+      log.info('nobody takes the permit back', { reason: String(error) })
+    }
   }
 }

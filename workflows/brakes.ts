@@ -1,4 +1,5 @@
 import { condition, setHandler } from '@temporalio/workflow'
+import { isBrake } from './check-messages.js'
 import type { ArchiveRequest } from './messages.js'
 import { backendScope, everything, targetScope } from './messages.js'
 import { brakeSignal, type Pause } from './permit-messages.js'
@@ -15,7 +16,9 @@ export interface Brakes {
 /** To be called before the archive's first wait: a brake may come at any time. */
 export function watchBrakes({ backend }: Pick<ArchiveRequest, 'backend'>): Brakes {
   const paused = new Map<string, Pause>()
-  setHandler(brakeSignal, ({ scope, paused: pause }) => {
+  setHandler(brakeSignal, (brake) => {
+    if (!isBrake(brake)) return
+    const { scope, paused: pause } = brake
     if (pause === null) paused.delete(scope)
     else paused.set(scope, pause)
   })

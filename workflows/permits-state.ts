@@ -7,6 +7,8 @@ export const patienceMs = 15 * 60_000
 const tellAfterMs = [0, 5000, 15_000]
 /** So many travel to the next run; the others ask again within minutes. What travels must fit into one payload. */
 const carriedWaiting = 2000
+/** So many holders travel, those without whom a limit would not hold first. */
+const carriedHolders = 3000
 /** Of so many projects it is remembered which one was served last. */
 const rememberedProjects = 2000
 
@@ -96,11 +98,12 @@ function tellLater(state: PermitsState, scope: string, now: number): void {
  *   that was served longest ago, then the oldest request;
  * - first copies take no more than half of a limited scope while others could use it, and the reverse;
  * - nothing that could be used stays free, except what is kept for those whose patience is at its end.
+ * @param most how many are given at once; who asks for fewer than all asks again
  */
-export function grantAll(state: PermitsState, now: number): Holder[] {
+export function grantAll(state: PermitsState, now: number, most = Infinity): Holder[] {
   const granted: Holder[] = []
   for (;;) {
-    const next = pick(state, now)
+    const next = granted.length < most ? pick(state, now) : null
     if (next === null) return granted
     const { archive, project, first, permits } = next
     const holder = { archive, project, first, permits, grantedAt: now, presumed: false }
@@ -263,8 +266,11 @@ export function statusOf(state: PermitsState, most: number): PermitsStatus {
 export function carry(state: PermitsState): PermitsState {
   const scopes = new Set([...state.holders, ...state.waiting].flatMap((one) => one.permits.map(({ scope }) => scope)))
   const known = Object.entries(state.served).sort(([, a], [, b]) => b - a)
+  const isLimited = ({ permits }: Holder) => permits.some(({ scope }) => (state.limits[scope] ?? null) !== null)
+  const limitedFirst = () => state.holders.toSorted((a, b) => Number(isLimited(b)) - Number(isLimited(a)))
   return {
     ...state,
+    ...(state.holders.length > carriedHolders && { holders: limitedFirst().slice(0, carriedHolders) }),
     waiting: state.waiting.toSorted((a, b) => a.since - b.since).slice(0, carriedWaiting),
     limits: Object.fromEntries(Object.entries(state.limits).filter(([scope]) => scopes.has(scope))),
     served: Object.fromEntries(known.slice(0, rememberedProjects)),

@@ -13,7 +13,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow'
 import type { ControlActivities } from '../activities/control-activities.js'
-import type { PermitRequest } from './permit-messages.js'
+import { checkPause, checkResume, isPermitRequest } from './check-messages.js'
 import {
   pausedMemo,
   pauseUpdate,
@@ -51,6 +51,11 @@ const lookEveryMs = 60_000
 const eventsPerRun = 2000
 /** Nobody asked or gave back for so long: a good moment to begin a new run. */
 const quietMs = 1000
+/**
+ * When a brake is released thousands may go on at once: to choose among them takes milliseconds each, of which a workflow
+ * has seconds in one go; and of signals under way it may have 2,000.
+ */
+const grantsAtOnce = 50
 /** How many of those that wait the query lists. */
 const listed = 200
 
@@ -65,32 +70,48 @@ export async function permits(carried?: PermitsState): Promise<void> {
   const run = { known: carried !== undefined, cancelled: false, changed: true }
   /** Signals and acts that were begun: what they say must not be lost between two runs. */
   let inFlight = 0
+  /** Grants that are being told. */
+  let telling = 0
   let signals = 0
+  /** While nobody knows yet who holds permits, the list that is read may still have those. */
+  const givenBack = new Set<string>()
   let shown = ''
 
-  setHandler(permitRequestedSignal, (request: PermitRequest) => {
+  setHandler(permitRequestedSignal, (request: unknown) => {
+    if (!isPermitRequest(request)) return
     signals += 1
     const known = ask(state, request)
     if (known === 'new') run.changed = true
     else if (known !== 'waits') inBackground(tellGranted(known))
   })
-  setHandler(permitReleasedSignal, ({ archive }) => {
+  setHandler(permitReleasedSignal, (released: { archive?: string } | null | undefined) => {
+    const archive = released?.archive
+    if (archive === undefined) return
     signals += 1
     give(state, archive)
+    if (!run.known) givenBack.add(archive)
     run.changed = true
   })
   setHandler(permitsQuery, () => statusOf(state, listed))
   setHandler(permitReasonsQuery, (archive) => reasonsFor(state, archive))
   // what the run before had paused is to be known first, or it could not be resumed
-  setHandler(pauseUpdate, async ({ scope, by, reason }) => {
-    await condition(() => run.known)
-    const at = new Date(Date.now()).toISOString()
-    return braked(pauseScope(state, scope, { by, reason, at }, Date.now()))
-  })
-  setHandler(resumeUpdate, async ({ scope }) => {
-    await condition(() => run.known)
-    return braked(resumeScope(state, scope, Date.now()))
-  })
+  setHandler(
+    pauseUpdate,
+    async ({ scope, by, reason }) => {
+      await condition(() => run.known)
+      const at = new Date(Date.now()).toISOString()
+      return braked(pauseScope(state, scope, { by, reason, at }, Date.now()))
+    },
+    { validator: checkPause },
+  )
+  setHandler(
+    resumeUpdate,
+    async ({ scope }) => {
+      await condition(() => run.known)
+      return braked(resumeScope(state, scope, Date.now()))
+    },
+    { validator: checkResume },
+  )
 
   CancellationScope.current().cancelRequested.catch((error: unknown) => {
     if (isCancellation(error)) run.cancelled = true
@@ -103,9 +124,11 @@ export async function permits(carried?: PermitsState): Promise<void> {
     inBackground(tellBrakes(), false)
     for (;;) {
       run.changed = false
-      for (const holder of grantAll(state, Date.now())) inBackground(tellGranted(holder))
+      const granted = grantAll(state, Date.now(), grantsAtOnce - telling)
+      for (const holder of granted) inBackground(tellGranted(holder))
       shown = showPermits(state, shown)
-      await condition(() => run.changed || mayEnd())
+      const isFull = telling >= grantsAtOnce
+      await condition(() => (isFull ? telling < grantsAtOnce / 2 : run.changed) || mayEnd())
       // the state is copied in the same breath as it is handed over: no signal can come between
       if (mayEnd() && (await isQuiet()) && mayEnd()) return continueAsNew()
     }
@@ -134,7 +157,8 @@ export async function permits(carried?: PermitsState): Promise<void> {
   async function rebuild(): Promise<void> {
     const summary = 'which archives hold permits, and what was paused'
     const found = await looking.findHolders.executeWithOptions({ summary }, [{ runId: workflowInfo().runId }])
-    adopt(state, found.holders, Date.now())
+    const holders = found.holders.filter(({ archive }) => !givenBack.has(archive))
+    adopt(state, holders, Date.now())
     for (const [scope, pause] of Object.entries(found.paused)) pauseScope(state, scope, pause, Date.now())
     upsertMemo({ [pausedMemo]: state.paused })
     run.known = true
@@ -148,12 +172,15 @@ export async function permits(carried?: PermitsState): Promise<void> {
 
   /** One that has ended meanwhile holds nothing. */
   async function tellGranted({ archive }: Holder): Promise<void> {
+    telling += 1
     try {
       await getExternalWorkflowHandle(archive).signal(permitGrantedSignal)
     } catch (error) {
       log.info('who waited for a permit has ended', { entity: archive, reason: String(error) })
       give(state, archive)
       run.changed = true
+    } finally {
+      telling -= 1
     }
   }
 

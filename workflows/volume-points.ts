@@ -38,9 +38,13 @@ export function addCopies(state: VolumeState, copies: unknown): void {
   trimPoints(state)
 }
 
-function isCopy(copy: unknown): copy is Copy {
-  const { target, point, archiveId, capturedAt } = (copy ?? {}) as Partial<Record<keyof Copy, unknown>>
-  return [target, point, archiveId, capturedAt].every((one) => typeof one === 'string')
+export function isCopy(copy: unknown): copy is Copy {
+  const { target, point, archiveId, capturedAt, consistency, state } = (copy ?? {}) as Partial<
+    Record<keyof Copy, unknown>
+  >
+  const areTexts = [target, point, archiveId, consistency, state].every((one) => typeof one === 'string')
+  // what is no date cannot become a column
+  return areTexts && typeof capturedAt === 'string' && !Number.isNaN(Date.parse(capturedAt))
 }
 
 /** A target that was asked while an archive wrote to it told of a copy that was never finished. */

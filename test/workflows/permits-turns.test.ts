@@ -187,4 +187,23 @@ describe('what people read', () => {
     expect(JSON.stringify(next).length).toBeLessThan(2 ** 20)
     expect(next.holders).toEqual(state.holders)
   })
+
+  it('holders without whom a limit would not hold travel first', () => {
+    const state = freshPermits()
+    askAll(state, ...Array.from({ length: 3100 }, () => request({ scopes: { all: null } })))
+    askAll(state, ...Array.from({ length: 10 }, () => request({ scopes: { 'target:a': 10 } })))
+    // as if all of them had been granted
+    const granted = state.waiting.map((one) => ({ ...one, grantedAt: 0, presumed: false }))
+    const { holders } = carry({ ...state, holders: granted, waiting: [] })
+    expect(holders).toHaveLength(3000)
+    expect(holders.filter(({ permits }) => permits.some(({ scope }) => scope === 'target:a'))).toHaveLength(10)
+  })
+
+  it('no more are given at once than can be told', () => {
+    const state = freshPermits()
+    askAll(state, ...Array.from({ length: 5 }, () => request({ scopes: { all: null } })))
+    expect(grantAll(state, 0, 0)).toHaveLength(0)
+    expect(grantAll(state, 0, 2)).toHaveLength(2)
+    expect(grantAll(state, 0)).toHaveLength(3)
+  })
 })
