@@ -95,15 +95,23 @@ function dueCopies(input: AssessInput, policy: Policy | null, reasons: string[])
   return [...new Set(wanted)].flatMap((target) => {
     const copy = configured.find((one) => one.target === target)
     if (copy === undefined) return input.manual ? [{ target, force: false }] : []
-    return [{ target, force: mayForce(copy, input, policy?.timezone ?? 'UTC', reasons) }]
+    return [{ target, force: mayForce(copy, input, policy, reasons) }]
   })
 }
 
 /** A `force` backup holds the volume; where that is not allowed the copy is a full one, and says so. */
-function mayForce({ target, force }: PolicyCopy, input: AssessInput, timezone: string, reasons: string[]): boolean {
+function mayForce(
+  { target, force }: PolicyCopy,
+  input: AssessInput,
+  policy: Policy | null,
+  reasons: string[],
+): boolean {
   if (force === null) return false
-  const { volume, events, manual, now } = input
-  const exclusive = manual ? undefined : events.find((event) => exclusiveEvents.includes(event))
+  const { volume, events, reconciled, manual, now } = input
+  const timezone = policy?.timezone ?? 'UTC'
+  // what `reconcile` found may be such an event; and a `force` backup changes the volume, so that it would be found again
+  const asked = reconciled ? [...events, ...(policy?.on ?? [])] : events
+  const exclusive = manual ? undefined : asked.find((event) => exclusiveEvents.includes(event))
   if (exclusive !== undefined) {
     reasons.push(`The copy on ${target} is a full one: after ${exclusive} the volume may not be held.`)
     return false

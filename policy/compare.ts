@@ -51,7 +51,21 @@ export function compare(
     const [was, is] = [watched.policy ?? 'no policy', policy?.name ?? 'none']
     return { why: 'policy', says: `It was protected by ${was}, and now by ${is}.` }
   }
-  return policy === null ? null : missedSince(policy, volume, watched.last, now)
+  if (policy === null) return null
+  return otherRpo(policy, watched, now) ?? missedSince(policy, volume, watched.last, now)
+}
+
+/** Its workflow goes by the `rpo` of its last look, which an applied policy may have changed since. */
+function otherRpo({ name, rpoSeconds }: Policy, { protection, last }: Watched, now: number): Difference | null {
+  const shown = protection === 'overdue'
+  // since when one without any verified point is protected, its workflow alone knows
+  if (last === null && rpoSeconds !== null) return null
+  const at = last === null || rpoSeconds === null ? Infinity : Date.parse(last.capturedAt) + rpoSeconds * 1000
+  const isOverdue = at <= now
+  // columns are behind by moments
+  if (shown === isOverdue || Math.abs(at - now) < eventGraceMs) return null
+  const [is, looks] = isOverdue ? ['is', 'does not say so'] : ['is not', 'says that it is']
+  return { why: 'policy', says: `It ${is} overdue by the rpo of ${name}, but its workflow ${looks}.` }
 }
 
 /** What was missed since a volume's last point, all graces granted. */

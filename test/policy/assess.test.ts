@@ -168,6 +168,14 @@ describe('assess', () => {
       expect(force({ policies, manual: true })).toBe(false)
     })
 
+    it('is a full one when reconcile asks, which would find the change that it makes to the volume again and again', () => {
+      const last = { capturedAt: '2026-11-24T00:00:00Z', consistency: 'crash' as const }
+      const volume = volumeFacts({ updatedAt: '2026-11-24T00:10:00Z' })
+      expect(force({ events: [], reconciled: true, last, volume })).toBe(false)
+      const policies = [{ ...forced, on: [], every: '0 * * * *' }]
+      expect(force({ policies, events: [], reconciled: true, last, volume })).toBe(true)
+    })
+
     it('is a full one when the burst holds a detach, and forced again when a person asks', () => {
       expect(force({ events: ['volume.update.end', 'volume.detach.end'] })).toBe(false)
       expect(decide({ policies: [forced] }).reasons.join(' ')).toMatch(

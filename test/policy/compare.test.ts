@@ -60,6 +60,16 @@ describe('compare', () => {
     expect(compare(volumeFacts(), hourly, due, nominal + scheduleGraceMs)?.why).toBe('missed')
   })
 
+  it('finds a volume whose workflow does not know the rpo that is applied now', () => {
+    const daily = policy('gold', { on: [], rpoSeconds: 86_400 })
+    const old = { ...detached, capturedAt: '2026-11-23T12:00:00Z' }
+    expect(why({}, watched({ last: old }), daily)).toBe('policy')
+    expect(why({}, watched({ last: old, protection: 'overdue' }), daily)).toBeNull()
+    expect(why({}, watched({ protection: 'overdue' }), daily)).toBe('policy')
+    expect(why({}, watched({ last: null, protection: 'overdue' }), { ...daily, rpoSeconds: null })).toBe('policy')
+    expect(why({}, watched({ last: null, protection: 'overdue' }), daily)).toBeNull()
+  })
+
   it('says nothing of a volume that was changed just now: two that ask for one archive would make two', () => {
     const grace = eventGraceMs + 30_000
     const changed = (ms: number) => [iso(now - ms), iso(now - ms)]
