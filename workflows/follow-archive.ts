@@ -29,6 +29,8 @@ export interface ArchiveEnd {
   failure: string | null
   /** Whether another try makes sense: not after a person cancelled it. */
   retry: boolean
+  /** A person cancelled it. */
+  isCancelled: boolean
   /** False when something of it may be left, or appear later: it is a leftover. */
   isUndone: boolean
 }
@@ -45,18 +47,19 @@ export async function followArchive(
 ): Promise<ArchiveEnd> {
   // a handle that says anything but success is not believed: the server knows what became of the archive
   const outcome = await handle?.result().catch(() => null)
-  if (outcome) return { outcome, failure: null, retry: true, isUndone: true }
+  if (outcome) return { outcome, failure: null, retry: true, isCancelled: false, isUndone: true }
   const end = await polling.awaitArchive.executeWithOptions({ summary: `the end of ${archive.archive}` }, [
     { archive: archive.archive },
   ])
   // a failed one without an outcome never came to its own cleanup
   if (end.outcome !== null && (end.status === 'completed' || end.status === 'failed')) {
-    return { outcome: end.outcome, failure: end.failure, retry: true, isUndone: true }
+    return { outcome: end.outcome, failure: end.failure, retry: true, isCancelled: false, isUndone: true }
   }
   // a cancelled one waited for its own requests; of one that was stopped dead something may appear later
-  const isUndone = (await undoSoon(volumeId, archive)) && end.status === 'cancelled'
+  const isCancelled = end.status === 'cancelled'
+  const isUndone = (await undoSoon(volumeId, archive)) && isCancelled
   const retry = end.status === 'terminated' || end.status === 'failed'
-  return { outcome: end.outcome, failure: end.failure, retry, isUndone }
+  return { outcome: end.outcome, failure: end.failure, retry, isCancelled, isUndone }
 }
 
 async function undoSoon(volumeId: string, archive: RunningArchive): Promise<boolean> {

@@ -83,6 +83,8 @@ export interface VolumeState {
   protectedSince: string | null
   /** The newest nominal time that each policy's schedule told: older ones are refused. */
   lastNominal: Record<string, string>
+  /** When a person cancelled an archive last, ISO 8601: what was due by then is not asked for again by `reconcile`. */
+  cancelledAt: string | null
   /** The last verdict in words; for people. */
   lastReasons: string[]
 }

@@ -8,6 +8,8 @@ import { dropPartial, isBad, lastGood, lastVerified, putCopy, trimPoints } from 
 
 /** Message ids that are remembered; notifications are doubled within minutes, not after hundreds of others. */
 const seenLimit = 256
+/** They become part of a workflow id, of which Temporal takes a thousand characters. */
+const longestText = 256
 /** How often a slot is archived again because its copy came out damaged. */
 const damagedTries = 3
 
@@ -35,6 +37,7 @@ export function freshState(): VolumeState {
     nextAt: null,
     protectedSince: null,
     lastNominal: {},
+    cancelledAt: null,
     lastReasons: [],
   }
 }
@@ -106,6 +109,7 @@ export function settleMs({ events }: Burst, settleSeconds: number): number {
 function isHint(hint: unknown): hint is Hint {
   const { messageId, event, nominal } = (hint ?? {}) as Partial<Record<keyof Hint, unknown>>
   if (typeof messageId !== 'string' || typeof event !== 'string') return false
+  if (messageId.length > longestText || event.length > longestText) return false
   if (nominal === undefined) return true
   const { policy, at } = (nominal ?? {}) as Partial<Record<'policy' | 'at', unknown>>
   return typeof policy === 'string' && typeof at === 'string' && !Number.isNaN(Date.parse(at))
@@ -217,10 +221,12 @@ export function endArchive(
   state: VolumeState,
   ended: RunningArchive,
   outcome: ArchiveOutcome | null,
-  options: { now: number; retry: boolean; failure: string | null },
+  options: { now: number; retry: boolean; failure: string | null; isCancelled?: boolean },
 ): void {
   for (const target of ended.targets) freeLane(state, ended.archive, target)
   state.archives = state.archives.filter(({ archive }) => archive !== ended.archive)
+  const isAskedFor = ended.slot.startsWith(manualSlotPrefix)
+  if (options.isCancelled === true && !isAskedFor) state.cancelledAt = new Date(options.now).toISOString()
   const outcomes = outcome?.targets ?? []
   for (const { target, copy } of outcomes) {
     if (copy !== null) putCopy(state, copy)
@@ -280,6 +286,19 @@ function isPointless(outcome: TargetOutcome | undefined, failures: number): bool
   return !isBad(outcome.copy) || failures > damagedTries
 }
 
+/**
+ * Since when `reconcile` asks whether anything was missed: since the newest point that is not damaged, or since a person
+ * cancelled what it would ask for; and what came out damaged again and again waits for the next event as well.
+ */
+export function lastTaken({ points, cancelledAt }: VolumeState): VolumeStatus['last'] {
+  const good = lastGood(points, null)
+  const since = points.filter(({ capturedAt, copies }) => capturedAt > (good?.capturedAt ?? '') && copies.some(isBad))
+  const [newestBad] = since.length > damagedTries ? since : []
+  const last = newestBad ?? good
+  if (cancelledAt === null || (last !== null && last.capturedAt >= cancelledAt)) return last
+  return { capturedAt: cancelledAt, consistency: last?.consistency ?? 'crash' }
+}
+
 export function statusOf(volumeId: string, state: VolumeState, now: number): VolumeStatus {
   const { points, ...rest } = state
   return {
@@ -288,7 +307,7 @@ export function statusOf(volumeId: string, state: VolumeState, now: number): Vol
     protection: protectionOf(state, now),
     points: points.length,
     verifiedAt: lastVerified(points)?.capturedAt ?? null,
-    last: lastGood(points, null),
+    last: lastTaken(state),
   }
 }
 

@@ -1,5 +1,4 @@
 import {
-  ApplicationFailure,
   CancellationScope,
   condition,
   continueAsNew,
@@ -9,8 +8,9 @@ import {
   workflowInfo,
 } from '@temporalio/workflow'
 import { assess } from './assess.js'
+import { checkArchiveNow, checkVerifyNow } from './check-messages.js'
 import { followArchive, undoLeftover } from './follow-archive.js'
-import type { ArchiveNow, AssessRequest, LaneFreed, Verdict } from './messages.js'
+import type { AssessRequest, LaneFreed, Verdict } from './messages.js'
 import type { RunningArchive, VolumeState } from './volume-memory.js'
 import {
   archiveNowUpdate,
@@ -33,7 +33,7 @@ import { columnsChanged, showVolume } from './show-volume.js'
 import type { ArchiveHandle } from './start-archive.js'
 import { startArchive } from './start-archive.js'
 import { startVerification } from './start-verification.js'
-import { addCopies, changeCopy, isFirstCopy, lastGood } from './volume-points.js'
+import { addCopies, changeCopy, isCopy, isFirstCopy, lastGood } from './volume-points.js'
 import {
   addHints,
   completeArchive,
@@ -46,6 +46,7 @@ import {
   holdLanes,
   isBlocked,
   isFinished,
+  lastTaken,
   nextAlarm,
   nextTry,
   nextVerification,
@@ -95,6 +96,7 @@ export async function watchVolume(carried?: VolumeState): Promise<void> {
     addCopies(state, copies)
   })
   setHandler(copyChangedSignal, (copy) => {
+    if (!isCopy(copy)) return
     changeCopy(state, copy, Date.now())
     hasNews = true
   })
@@ -110,10 +112,14 @@ export async function watchVolume(carried?: VolumeState): Promise<void> {
     },
     { validator: checkArchiveNow },
   )
-  setHandler(verifyNowUpdate, (verification) => {
-    state.verifications.push(verification)
-    return { verification: verifyWorkflowId(volumeId, verification.point, verification.id) }
-  })
+  setHandler(
+    verifyNowUpdate,
+    (verification) => {
+      state.verifications.push(verification)
+      return { verification: verifyWorkflowId(volumeId, verification.point, verification.id) }
+    },
+    { validator: checkVerifyNow },
+  )
 
   // Cancel must not end what remembers the copies: it is taken as "read everything again"
   CancellationScope.current().cancelRequested.catch((error: unknown) => {
@@ -279,7 +285,7 @@ export async function watchVolume(carried?: VolumeState): Promise<void> {
       events: [],
       manual: false,
       targets: null,
-      last: lastGood(state.points, what.targets ?? null),
+      last: what.targets ? lastGood(state.points, what.targets) : lastTaken(state),
       ...what,
     }
   }
@@ -307,11 +313,11 @@ export async function watchVolume(carried?: VolumeState): Promise<void> {
   }
 
   async function follow(archive: RunningArchive, handle: ArchiveHandle | null): Promise<void> {
-    const { outcome, failure, retry, isUndone } = await followArchive(volumeId, archive, handle)
+    const { outcome, isUndone, ...end } = await followArchive(volumeId, archive, handle)
     // what it did achieve nobody told: the targets know
     if (outcome === null) state.rebuilding = [...new Set([...(state.rebuilding ?? []), ...archive.targets])]
     if (!isUndone) state.leftovers.push(archive)
-    endArchive(state, archive, outcome, { now: Date.now(), retry, failure })
+    endArchive(state, archive, outcome, { now: Date.now(), ...end })
     if (outcome === null)
       await Promise.all(archive.targets.map(async (target) => rebuildTarget(volumeId, target, state)))
     endedArchives += 1
@@ -331,14 +337,6 @@ function requestState(state: VolumeState, slot: string) {
   const held = [...state.archives, ...Object.values(state.wants), ...state.points]
   const started = held.some((one) => one.slot === slot)
   return { state: started ? ('started' as const) : ('unknown' as const), reasons: [] }
-}
-
-/** Anybody can send an update in the UI: one that makes no sense is refused, and stops nothing. */
-function checkArchiveNow(request: Partial<Record<keyof ArchiveNow, unknown>> | null | undefined): void {
-  const { id, targets } = request ?? {}
-  const areNames = targets === null || (Array.isArray(targets) && targets.every((one) => typeof one === 'string'))
-  if (typeof id === 'string' && id !== '' && areNames) return
-  throw ApplicationFailure.nonRetryable('archiveNow wants {id: <UUID>, targets: <names> or null}', 'CK-USAGE')
 }
 
 /** Background work ends by itself and never fails: whatever it throws is a bug, and is told. */

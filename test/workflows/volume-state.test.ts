@@ -10,6 +10,7 @@ import {
   endArchive,
   holdLanes,
   isFinished,
+  lastTaken,
   nextAlarm,
   nextTry,
   putBurstBack,
@@ -304,5 +305,28 @@ describe('the end', () => {
     const state = { ...known(), policy: null }
     putCopy(state, copy('a', 1, 'damaged'))
     expect(isFinished(state)).toBe(false)
+  })
+})
+
+describe('since when reconcile asks what was missed', () => {
+  const retry = { now: Date.UTC(2026, 1, 1), retry: false, failure: null }
+
+  it('is the cancellation of what it would ask for again, but not of what a person had asked for', () => {
+    const state = known()
+    endArchive(state, archive(['a'], 'manual:x'), null, { ...retry, isCancelled: true })
+    expect(lastTaken(state)).toBeNull()
+    endArchive(state, archive(['a']), null, { ...retry, isCancelled: true })
+    expect(lastTaken(state)?.capturedAt).toBe('2026-02-01T00:00:00.000Z')
+    putCopy(state, copy('a', 10_000))
+    expect(lastTaken(state)?.capturedAt).toBe(copy('a', 10_000).capturedAt)
+  })
+
+  it('is the last good point, unless what came after it was damaged as often as a slot is tried', () => {
+    const state = known()
+    putCopy(state, copy('a', 1))
+    for (const i of [2, 3, 4]) putCopy(state, copy('a', i, 'damaged'))
+    expect(lastTaken(state)?.capturedAt).toBe(copy('a', 1).capturedAt)
+    putCopy(state, copy('a', 5, 'damaged'))
+    expect(lastTaken(state)?.capturedAt).toBe(copy('a', 5).capturedAt)
   })
 })
