@@ -128,7 +128,7 @@ function pick(state: PermitsState, now: number): Waiting | null {
   )
   const next = fitting.find(withinShare(state, fitting)) ?? fitting[0]
   if (next === undefined) return null
-  const passed = passedOver(next, able, free, left, now)
+  const passed = passedOver(state, next, { able, free, left, now })
   if (passed === null) return next
   // from now on it is kept in mind, and everything is looked at anew
   passed.reserves = true
@@ -172,16 +172,23 @@ function withinShare({ holders, limits }: PermitsState, candidates: Waiting[]): 
  * Somebody beyond patience whom this grant would pass over: it waits for another scope than these, and this is the
  * last place in one that it needs as well. One at a time for each scope that is waited for: more could not use it.
  */
-function passedOver(next: Waiting, able: Waiting[], free: Places, left: Places, now: number): Waiting | null {
+function passedOver(
+  state: PermitsState,
+  next: Waiting,
+  { able, free, left, now }: { able: Waiting[]; free: Places; left: Places; now: number },
+): Waiting | null {
+  const { holders } = state
   const awaited = new Set(able.filter(({ reserves }) => reserves).flatMap((one) => fullOf(one, free)))
-  const old = able.filter((one) => !one.reserves && one !== next && now - one.since >= patienceMs)
-  return (
-    old.find((one) => {
-      const full = fullOf(one, free)
-      if (full.length === 0 || full.some((scope) => awaited.has(scope) || uses(next, scope))) return false
-      return one.permits.some(({ scope }) => left.get(scope) === 1 && uses(next, scope))
-    }) ?? null
-  )
+  const passed = able.filter((one) => {
+    if (one.reserves || one === next || now - one.since < patienceMs) return false
+    const full = fullOf(one, free)
+    if (full.length === 0 || full.some((scope) => awaited.has(scope) || uses(next, scope))) return false
+    // who gives back what is awaited together with the last place would pass over nobody
+    const apart = (scope: string) => holders.some((holder) => full.some((f) => uses(holder, f)) && !uses(holder, scope))
+    return one.permits.some(({ scope }) => left.get(scope) === 1 && uses(next, scope) && apart(scope))
+  })
+  // where thousands have waited for long, projects still take turns
+  return inTurn(state, passed)[0] ?? null
 }
 
 /** Scope → how many more may use it; a scope without a limit has no entry. */

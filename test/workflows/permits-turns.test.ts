@@ -33,6 +33,29 @@ describe('whose turn it is', () => {
   })
 })
 
+it('lets 20 projects take turns through a backlog that is longer than patience', () => {
+  const state = freshPermits()
+  const minute = 60_000
+  for (let i = 0; i < 400; i += 1) {
+    const scopes = { 'target:a': 8, ...(i % 2 === 0 && { 'policy:gold': 4 }) }
+    ask(state, request({ project: `p${Math.floor(i / 20)}`, since: i * 1000, scopes }))
+  }
+  const begun = new Map(Array.from({ length: 20 }, (_, i) => [`p${i}`, 0]))
+  const ends: { at: number; archive: string }[] = []
+  let widest = 0
+  for (let now = 10 * minute; state.waiting.length > 0; now = ends[0]?.at ?? now) {
+    for (const { archive } of ends.splice(0, 1)) give(state, archive)
+    for (const { archive, project } of grantAll(state, now)) {
+      begun.set(project, (begun.get(project) ?? 0) + 1)
+      widest = Math.max(widest, Math.max(...begun.values()) - Math.min(...begun.values()))
+      // they take between half a minute and two, as if by chance
+      ends.push({ at: now + minute * (0.5 + ((state.grants * 7) % 16) / 10), archive })
+    }
+    ends.sort((a, b) => a.at - b.at)
+  }
+  expect(widest).toBeLessThanOrEqual(3)
+})
+
 describe('first copies', () => {
   const scopes = { 'target:a': 4 }
   const many = (first: boolean) => Array.from({ length: 10 }, () => request({ first, scopes }))
@@ -102,14 +125,23 @@ describe('patience', () => {
   it('keeps one place, however many wait for the same scope', () => {
     const state = freshPermits()
     const [all, b] = [{ all: 3 }, { 'target:b': 1 }]
-    ask(state, request({ project: 'y', scopes: { ...all, ...b } }))
+    ask(state, request({ project: 'y', scopes: b }))
     grantAll(state, 0)
     askAll(state, ...[1, 2, 3].map((since) => request({ project: 'z', since, scopes: { ...all, ...b } })))
     askAll(state, ...[1, 2, 3, 4].map((i) => request({ project: `q${i}`, since: patienceMs, scopes: all })))
-    const [first, ...more] = grantAll(state, patienceMs + 5)
-    expect([first?.project, more]).toEqual(['q1', []])
-    give(state, first?.archive ?? '')
-    expect(grantAll(state, patienceMs + 5).map(({ project }) => project)).toEqual(['q2'])
+    const granted = grantAll(state, patienceMs + 5)
+    expect(granted.map(({ project }) => project)).toEqual(['q1', 'q2'])
+    give(state, granted[0]?.archive ?? '')
+    expect(grantAll(state, patienceMs + 5).map(({ project }) => project)).toEqual(['q3'])
+  })
+
+  it('keeps nothing that comes free together with what is waited for', () => {
+    const state = freshPermits()
+    const [all, b] = [{ all: 2 }, { 'target:b': 1 }]
+    ask(state, request({ project: 'y', scopes: { ...all, ...b } }))
+    grantAll(state, 0)
+    askAll(state, request({ project: 'z', scopes: { ...all, ...b } }), request({ project: 'q', scopes: all }))
+    expect(grantAll(state, patienceMs).map(({ project }) => project)).toEqual(['q'])
   })
 
   it('keeps nothing for an old request while one of its scopes is paused', () => {
