@@ -96,10 +96,14 @@ async function statusOf({ workflows }: Deps, volumeId: string): Promise<VolumeSt
   )
 }
 
-/** An archive runs, waits or will be tried again: what was missed comes with it. */
-function isBusy({ archives, wants, burst, asked, rebuilding }: VolumeStatus): boolean {
+/**
+ * An archive waits or will be tried again: what was missed comes with it. One that runs counts as a point; one that could
+ * not be looked at may sleep for hours, although what hindered it has ended.
+ */
+function isBusy({ wants, burst, asked, rebuilding }: VolumeStatus): boolean {
   const isRebuilding = rebuilding === null || rebuilding.length > 0
-  return archives.length > 0 || Object.keys(wants).length > 0 || burst !== null || asked.length > 0 || isRebuilding
+  const isComing = burst !== null && burst.failures === 0
+  return Object.keys(wants).length > 0 || isComing || asked.length > 0 || isRebuilding
 }
 
 async function isGone({ cinder }: Deps, volumeId: string): Promise<boolean> {

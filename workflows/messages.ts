@@ -145,7 +145,7 @@ export interface VolumeStatus extends Omit<VolumeState, 'points'> {
   protection: Protection | null
   points: number
   verifiedAt: string | null
-  /** The newest point with a copy that is not damaged; `reconcile` asks whether anything was missed since. */
+  /** Since when `reconcile` asks whether anything was missed; see `lastTaken`. */
   last: AssessRequest['last']
 }
 export const statusQuery = defineQuery<VolumeStatus>('status')

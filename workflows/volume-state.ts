@@ -112,7 +112,8 @@ function isHint(hint: unknown): hint is Hint {
   if (messageId.length > longestText || event.length > longestText) return false
   if (nominal === undefined) return true
   const { policy, at } = (nominal ?? {}) as Partial<Record<'policy' | 'at', unknown>>
-  return typeof policy === 'string' && typeof at === 'string' && !Number.isNaN(Date.parse(at))
+  if (typeof policy !== 'string' || typeof at !== 'string') return false
+  return policy.length + at.length <= longestText && !Number.isNaN(Date.parse(at))
 }
 
 /** Takes the burst to be looked at: hints that come meanwhile open another one. */
@@ -288,9 +289,13 @@ function isPointless(outcome: TargetOutcome | undefined, failures: number): bool
 
 /**
  * Since when `reconcile` asks whether anything was missed: since the newest point that is not damaged, or since a person
- * cancelled what it would ask for; and what came out damaged again and again waits for the next event as well.
+ * cancelled what it would ask for. What came out damaged again and again waits for the next event as well, and an archive
+ * that runs is as good as a point: should it fail, it is tried again by itself.
  */
-export function lastTaken({ points, cancelledAt }: VolumeState): VolumeStatus['last'] {
+export function lastTaken({ points, archives, cancelledAt }: VolumeState, now: number): VolumeStatus['last'] {
+  const hasPoint = ({ archiveId }: RunningArchive) =>
+    points.some((point) => point.archiveId === archiveId && point.copies.some(({ state }) => state !== 'writing'))
+  if (!archives.every(hasPoint)) return { capturedAt: new Date(now).toISOString(), consistency: 'crash' }
   const good = lastGood(points, null)
   const since = points.filter(({ capturedAt, copies }) => capturedAt > (good?.capturedAt ?? '') && copies.some(isBad))
   const [newestBad] = since.length > damagedTries ? since : []
@@ -307,7 +312,7 @@ export function statusOf(volumeId: string, state: VolumeState, now: number): Vol
     protection: protectionOf(state, now),
     points: points.length,
     verifiedAt: lastVerified(points)?.capturedAt ?? null,
-    last: lastTaken(state),
+    last: lastTaken(state, now),
   }
 }
 

@@ -285,7 +285,7 @@ export async function watchVolume(carried?: VolumeState): Promise<void> {
       events: [],
       manual: false,
       targets: null,
-      last: what.targets ? lastGood(state.points, what.targets) : lastTaken(state),
+      last: what.targets ? lastGood(state.points, what.targets) : lastTaken(state, Date.now()),
       ...what,
     }
   }

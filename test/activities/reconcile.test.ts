@@ -105,6 +105,14 @@ describe('reconcile', () => {
     const wants = { cinder: {} } as unknown as Record<string, never>
     const comes = await compareWith({ [id]: { columns: isWatched, status: { last, wants } } })
     expect(comes).toMatchObject({ told: [], report: { counts: {} } })
+    // it cannot be looked at, and sleeps: perhaps now it can
+    const burst = { slot: 's', events: [], firstAt: 0, dueAt: Infinity, failures: 0, waitsForWindow: false }
+    const waits = await compareWith({ [id]: { columns: isWatched, status: { last, burst } } })
+    expect(waits.told).toEqual([])
+    const sleeps = await compareWith({
+      [id]: { columns: isWatched, status: { last, burst: { ...burst, failures: 5 } } },
+    })
+    expect(sleeps.told).toHaveLength(1)
     // a newer point that could not be read back has it already
     const newer = { ...last, capturedAt: '2026-11-24T12:01:00Z' }
     const unverified = await compareWith({ [id]: { columns: isWatched, status: { last: newer } } })

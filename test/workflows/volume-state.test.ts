@@ -314,19 +314,29 @@ describe('since when reconcile asks what was missed', () => {
   it('is the cancellation of what it would ask for again, but not of what a person had asked for', () => {
     const state = known()
     endArchive(state, archive(['a'], 'manual:x'), null, { ...retry, isCancelled: true })
-    expect(lastTaken(state)).toBeNull()
+    expect(lastTaken(state, 0)).toBeNull()
     endArchive(state, archive(['a']), null, { ...retry, isCancelled: true })
-    expect(lastTaken(state)?.capturedAt).toBe('2026-02-01T00:00:00.000Z')
+    expect(lastTaken(state, 0)?.capturedAt).toBe('2026-02-01T00:00:00.000Z')
     putCopy(state, copy('a', 10_000))
-    expect(lastTaken(state)?.capturedAt).toBe(copy('a', 10_000).capturedAt)
+    expect(lastTaken(state, 0)?.capturedAt).toBe(copy('a', 10_000).capturedAt)
   })
 
   it('is the last good point, unless what came after it was damaged as often as a slot is tried', () => {
     const state = known()
     putCopy(state, copy('a', 1))
     for (const i of [2, 3, 4]) putCopy(state, copy('a', i, 'damaged'))
-    expect(lastTaken(state)?.capturedAt).toBe(copy('a', 1).capturedAt)
+    expect(lastTaken(state, 0)?.capturedAt).toBe(copy('a', 1).capturedAt)
     putCopy(state, copy('a', 5, 'damaged'))
-    expect(lastTaken(state)?.capturedAt).toBe(copy('a', 5).capturedAt)
+    expect(lastTaken(state, 0)?.capturedAt).toBe(copy('a', 5).capturedAt)
+  })
+
+  it('is now while an archive runs that has no point yet: it may only be reading back what it wrote', () => {
+    const state = known()
+    putCopy(state, copy('a', 1))
+    state.archives = [archive(['a'])]
+    expect(lastTaken(state, 5000)?.capturedAt).toBe(new Date(5000).toISOString())
+    // one that cannot end, because its snapshot cannot be removed, has told of its point
+    state.archives = [{ ...archive(['a']), archiveId: 'a1' }]
+    expect(lastTaken(state, 5000)?.capturedAt).toBe(copy('a', 1).capturedAt)
   })
 })
