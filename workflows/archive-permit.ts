@@ -54,7 +54,11 @@ export function permitOf(request: ArchiveRequest, brakes: Brakes): ArchivePermit
   return {
     async grant(show) {
       const since = Date.now()
-      const wanted = { archive, project: request.volume.projectId, first: request.first, since, permits }
+      const limited = permits.map(({ scope }) => scope)
+      // what was planned before a pause must not hold what others could use until the pause ends
+      const braking = brakes.scopes(targets).filter((scope) => !limited.includes(scope))
+      const all = [...permits, ...braking.map((scope) => ({ scope, limit: null }))]
+      const wanted = { archive, project: request.volume.projectId, first: request.first, since, permits: all }
       for (let asked = 0; ; asked += 1) {
         told.forgotten = false
         const summary = `permits for ${permits.map(({ scope }) => scope).join(', ')}`

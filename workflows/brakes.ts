@@ -7,6 +7,8 @@ import { byWhom } from './permits-state.js'
 
 /** What an operator has stopped, as far as it concerns one archive. */
 export interface Brakes {
+  /** What may be paused so that it concerns an archive to these targets. */
+  scopes(targets: string[]): string[]
   /** Why nothing new may be begun for these targets, for people; empty: go on. */
   reasons(targets: string[]): string[]
   /** A point at which an archive can wait without harm: returns when nothing stops it. `show` is told the reasons. */
@@ -23,15 +25,19 @@ export function watchBrakes({ backend }: Pick<ArchiveRequest, 'backend'>): Brake
     else paused.set(scope, pause)
   })
 
+  function scopes(targets: string[]): string[] {
+    return [everything, ...targets.map(targetScope), ...(backend === undefined ? [] : [backendScope(backend)])]
+  }
+
   function reasons(targets: string[]): string[] {
-    const scopes = [everything, ...targets.map(targetScope), ...(backend === undefined ? [] : [backendScope(backend)])]
-    return scopes.flatMap((scope) => {
+    return scopes(targets).flatMap((scope) => {
       const pause = paused.get(scope)
       return pause === undefined ? [] : [`${scope} is paused ${byWhom(pause)}`]
     })
   }
 
   return {
+    scopes,
     reasons,
     async safePoint(targets, show) {
       for (;;) {
