@@ -304,7 +304,7 @@ export interface Finding {
   name: string | null
   project: string | null
   /**
-   * `unwatched`: a policy protects it, and nobody knew. `policy`: another one protects it now. `missed`: an archive was
+   * `unwatched`: a policy protects it, and nobody knew. `policy`: another one, or another rpo, protects it now. `missed`: an archive was
    * due that nobody asked for. `gone`: it was deleted. `returned`: it was taken for deleted. `silent`: its workflow does
    * not answer.
    */

@@ -17,7 +17,7 @@ const linesShown = 50
 
 const words: Record<Finding['why'], string> = {
   unwatched: 'protected by a policy, but watched by nobody',
-  policy: 'protected by another policy than was known',
+  policy: 'protected by another policy or rpo than was known',
   missed: 'missed an archive',
   gone: 'deleted without our knowing',
   returned: 'taken for deleted, but there',
