@@ -33,7 +33,7 @@ export interface Asked {
  */
 export async function startChild(
   script: string,
-  options: { env: Record<string, string>; logFile: string; profile: string | null },
+  options: { env: NodeJS.ProcessEnv; logFile: string; profile: string | null },
 ): Promise<Child> {
   const log = openSync(options.logFile, 'a')
   const child = fork(join(projectRoot, 'dist', 'bench', 'processes', `${script}.js`), [], {

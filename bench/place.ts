@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { withSmallHeap } from '../cli/small-heap.js'
 import { findServices } from '../setup/services.js'
 import { createNamespace, prepareNamespace, removeNamespace } from '../setup/temporal-namespace.js'
 import { startPostgresTemporal } from '../setup/temporal-postgres.js'
@@ -84,7 +85,10 @@ async function openNamespace(place: {
     ...{ address, name },
     client: new Client({ connection, namespace: name }),
     async start(script, more = {}) {
-      const child = await startChild(script, { env: { ...env, ...more }, logFile, profile })
+      // workers as `cinderkeep run` starts ours
+      const all = { ...env, ...more }
+      const started = script.endsWith('client') || script === 'listener' ? all : withSmallHeap(all)
+      const child = await startChild(script, { env: started, logFile, profile })
       children.push(child)
       return child
     },

@@ -6,6 +6,7 @@ import { CodedError } from '../errors/coded-error.js'
 import { createLog } from '../log/log.js'
 import { configOf, type Cli, type GlobalOptions } from './context.js'
 import { exitCodes, type ExitCode } from './exit-code.js'
+import { withSmallHeap } from './small-heap.js'
 import { supervise } from './supervise.js'
 
 const roles = ['listener', 'control', 'mover'] as const
@@ -32,6 +33,7 @@ export async function run(cli: Cli, command: Command): Promise<ExitCode> {
   return await supervise({
     names: wanted,
     argumentsOf: (name) => ['run', '--role', name, '--zone', options.zone, '--config', config.path],
+    envOf: (name) => (name === 'control' ? withSmallHeap(cli.env) : cli.env),
     log: createLog(config.log, { role: 'supervisor' }),
     signal: cli.signal,
   })

@@ -1,12 +1,14 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import type { Environment } from '../config/environment.js'
 import type { Log } from '../log/log.js'
 import { exitCodes, type ExitCode } from './exit-code.js'
 
 export interface Supervision {
   names: string[]
   argumentsOf: (name: string) => string[]
+  envOf: (name: string) => Environment
   log: Log
   signal: AbortSignal
 }
@@ -19,7 +21,7 @@ const longestDelayMs = 60_000
  * ends is started again, later each time. One that calls its configuration wrong (exit code 2) ends everything: it would
  * say the same for ever.
  */
-export async function supervise({ names, argumentsOf, log, signal }: Supervision): Promise<ExitCode> {
+export async function supervise({ names, argumentsOf, envOf, log, signal }: Supervision): Promise<ExitCode> {
   const stopping = new AbortController()
   const stop = AbortSignal.any([signal, stopping.signal])
   let outcome = exitCodes.done as ExitCode
@@ -31,7 +33,7 @@ export async function supervise({ names, argumentsOf, log, signal }: Supervision
     let delay = firstDelayMs
     while (!stopped()) {
       const started = performance.now()
-      const ended = await runChild(argumentsOf(name), stop)
+      const ended = await runChild(argumentsOf(name), envOf(name), stop)
       if (ended.exit === exitCodes.usage) {
         outcome = exitCodes.usage
         stopping.abort()
@@ -55,10 +57,14 @@ export async function supervise({ names, argumentsOf, log, signal }: Supervision
   return signal.reason === 'SIGINT' ? exitCodes.interrupted : outcome
 }
 
-async function runChild(args: string[], stop: AbortSignal): Promise<{ exit: number | null; killed: string | null }> {
+async function runChild(
+  args: string[],
+  env: Environment,
+  stop: AbortSignal,
+): Promise<{ exit: number | null; killed: string | null }> {
   const main = fileURLToPath(new URL('./main.js', import.meta.url))
   // the channel tells a child that its supervisor is gone, however it went
-  const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  const child = spawn(process.execPath, [main, ...args], { env, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
   // Ctrl-C reaches the children too, as SIGINT; another signal from us so that none takes it for the second Ctrl-C
   const end = () => child.kill('SIGTERM')
   stop.addEventListener('abort', end)
