@@ -20,6 +20,9 @@ export default defineConfig({
           include: ['test/**/*.integration.test.ts'],
           exclude: ['test/lab/**'],
           fileParallelism: false,
+          // what goes wrong is noticed by what is asserted; a busy machine is not what is tested
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
         },
       },
       {

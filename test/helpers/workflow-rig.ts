@@ -246,7 +246,7 @@ function uuidOf(text: string): string {
 export async function eventually<T>(
   what: string,
   look: () => Promise<T | false> | T | false,
-  seconds = 40,
+  seconds = 150,
 ): Promise<T> {
   const end = performance.now() + seconds * 1000
   for (;;) {
