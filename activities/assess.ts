@@ -17,8 +17,9 @@ import { refuseOtherPolicies } from './refuse-other-policies.js'
  */
 export function assessVolume(deps: Deps) {
   return async (request: AssessRequest): Promise<Verdict> => {
-    await refuseOtherPolicies(deps)
-    const volume = await lookUp(deps, request.volumeId)
+    // the snapshot waits for this: Temporal and Cinder are asked at the same time; what is paused, the plan asks again
+    deps.pausedScopes().catch(() => undefined)
+    const [volume] = await Promise.all([lookUp(deps, request.volumeId), refuseOtherPolicies(deps)])
     if (volume === null) return gone(deps, request.volumeId)
     const facts = await factsOf(deps, volume)
     const { id, name, projectId, projectName } = facts

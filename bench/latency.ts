@@ -11,7 +11,7 @@ import type { Child } from './child.js'
 import type { Figure } from './figure.js'
 import { created } from './notifications.js'
 import type { BenchNamespace } from './place.js'
-import { interleave } from './rounds.js'
+import { interleave, summary } from './rounds.js'
 
 const sizes = { full: { rounds: 40, volumes: 5 }, smoke: { rounds: 1, volumes: 1 } }
 /** What an archive or a bare child still does has ended after this; then the next one has the machine to itself. */
@@ -36,6 +36,8 @@ export const latency: Figure = {
       const listener = await namespace.start('listener')
       await listener.call('listen', await broker.makeQueue(), broker.exchange)
       const asked = watchSnapshots(sandbox)
+      const untilAsked: number[] = []
+      const requestsBefore: number[] = []
       const released = watchTold(control, 'released')
       const touched = watchTold(worker, 'touched')
 
@@ -45,7 +47,10 @@ export const latency: Figure = {
         const end = released(volume)
         const started = performance.now()
         broker.publish(created(volume))
-        const ms = (await snapshot) - started
+        const { at, first, requests } = await snapshot
+        const ms = at - started
+        untilAsked.push(first - started)
+        requestsBefore.push(requests)
         await end
         await untilIdle(namespace, volume)
         await sleep(quietMs)
@@ -71,7 +76,6 @@ export const latency: Figure = {
         await bare(index)
       }
       const measured = await interleave(rounds, { ours, bare })
-      const requests = sandbox.record.requests.filter(({ path }) => !path.startsWith('/identity')).length
       return [
         {
           work: 'notification → snapshot asked for',
@@ -79,7 +83,10 @@ export const latency: Figure = {
           ...measured,
           bareIs: 'a signal to an existing entity that starts one ABANDON child with one activity',
           goal: { of: 'ratio', is: 'at most', value: 1.5 },
-          notes: [`${(requests / (rounds + volumes)).toFixed(1)} requests to the cloud an archive, before and after`],
+          notes: [
+            `${summary(untilAsked).median.toFixed(0)} ms until the cloud was asked for the first time, by assess; ` +
+              `${summary(requestsBefore).median.toFixed(0)} requests before the one for the snapshot`,
+          ],
         },
       ]
     } finally {
@@ -102,22 +109,34 @@ async function makeVolumes(sandbox: Sandbox, dir: string, count: number): Promis
   return ids
 }
 
+interface Asked {
+  /** When the snapshot was asked for. */
+  at: number
+  /** When the cloud was asked anything for the first time since it began to be waited for. */
+  first: number
+  /** How often it was asked before. */
+  requests: number
+}
+
 /** When the sandbox is asked for a snapshot of a volume: in this process, so by the same clock. */
-function watchSnapshots(sandbox: Sandbox): (volume: string) => Promise<number> {
-  const waiting = new Map<string, (at: number) => void>()
+function watchSnapshots(sandbox: Sandbox): (volume: string) => Promise<Asked> {
+  let waiting = { volume: '', first: 0, requests: 0, resolve: (() => undefined) as (asked: Asked) => void }
   const { record } = sandbox
   const begin = record.begin.bind(record)
   record.begin = (method, path, headers, body) => {
     const at = performance.now()
+    const { volume, first, requests, resolve } = waiting
+    if (requests === 0) waiting.first = at
     if (method === 'POST' && path.endsWith('/snapshots')) {
       const { snapshot } = body as { snapshot: { volume_id: string } }
-      waiting.get(snapshot.volume_id)?.(at)
+      if (snapshot.volume_id === volume) resolve({ at, first, requests })
     }
+    waiting.requests += 1
     return begin(method, path, headers, body)
   }
   return (volume) =>
     new Promise((resolve) => {
-      waiting.set(volume, resolve)
+      waiting = { volume, first: 0, requests: 0, resolve }
     })
 }
 
