@@ -26,7 +26,11 @@ export function showPermits(state: PermitsState, shown: string): string {
 
 function detailsOf(state: PermitsState): string {
   const { holders, waiting, waitingInAll, paused, limits } = statusOf(state, most)
-  const scopes = Object.entries(limits).sort(([a], [b]) => a.localeCompare(b))
+  // what neither has a limit nor is paused holds nobody up; archives name it all the same
+  const counts = (scope: string) => paused[scope] !== undefined || (limits[scope] ?? null) !== null
+  const scopes = Object.entries(limits)
+    .filter(([scope]) => counts(scope))
+    .sort(([a], [b]) => a.localeCompare(b))
   return [
     `### ${holders.length} archives hold permits, ${waitingInAll} wait`,
     ...Object.entries(paused).map(([scope, pause]) => `- **${scope} is paused** ${oneLine(byWhom(pause))}`),
@@ -35,7 +39,7 @@ function detailsOf(state: PermitsState): string {
       return `- ${scope}: ${used} in use, ${limit === null ? 'no limit' : `limit ${limit}`}`
     }),
     ...section('Who holds', holders, ({ archive, project, scopes: held, since }) => {
-      return `- \`${archive}\` (project ${project}) since ${since.slice(0, 19)}Z: ${held.join(', ')}`
+      return `- \`${archive}\` (project ${project}) since ${since.slice(0, 19)}Z: ${held.filter(counts).join(', ')}`
     }),
     ...section(
       'Who waits, and why',
