@@ -17,7 +17,7 @@ import { historyOf } from './history.js'
 import type { BenchNamespace } from './place.js'
 import { eachOf, interleave, rateOf, ratios, summary } from './rounds.js'
 
-const sizes = { full: { archives: 120, rounds: 5 }, smoke: { archives: 4, rounds: 1 } }
+const sizes = { full: { archives: 120, rounds: 8 }, smoke: { archives: 4, rounds: 1 } }
 /** Archives that run at once: enough to keep a small machine busy, whatever some of them wait for. */
 const atOnce = 40
 /** takeCapture, writeCopy, verifyCopy, markCopy, removeTemporaries, releaseCapture. */
@@ -101,7 +101,7 @@ export const archives: Figure = {
           bareIs,
           goal: { of: 'ratio', is: 'at least', value: 0.8 },
           notes: [
-            cpuNote('an archive', rounds * count, cpu.ours, cpu.bare),
+            cpuNote('an archive', measured.ours.samples * count, cpu.ours, cpu.bare),
             `an archive: ${await historyOf(namespace, last.ours)}`,
             `bare: ${await historyOf(namespace, last.bare)}`,
           ],
@@ -115,7 +115,7 @@ export const archives: Figure = {
           ratio: summary(ratios(rates, barePerRound)),
           goal: null,
           notes: [
-            cpuNote('an archive', rounds * count, cpu.whole, cpu.bare),
+            cpuNote('an archive', measured.ours.samples * count, cpu.whole, cpu.bare),
             `an entity's part: ${await historyOf(namespace, last.entity, last.run)}`,
           ],
         },

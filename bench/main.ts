@@ -48,6 +48,12 @@ await program(async () => {
   const before = load()
   const place = await openPlace({ postgres: values.postgres, profile: values.profile ?? null })
   const rows: Row[] = []
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      say('interrupted, stopping')
+      void place.close().finally(() => process.exit(130))
+    })
+  }
   try {
     for (const figure of chosen) {
       const started = performance.now()

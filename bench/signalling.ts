@@ -51,8 +51,8 @@ export const signalling: Figure = {
           bareIs: `signalWithStart from one client, ${String(atOnce)} in flight`,
           goal: { of: 'ratio', is: 'at least', value: 0.8 },
           notes: [
-            `${String(signalled)} signals for ${String(signals * rounds)} notifications`,
-            cpuNote('a signal', rounds * signals, cpu.ours, cpu.bare),
+            `${String(signalled)} signals for ${String(signals * measured.ours.samples)} notifications`,
+            cpuNote('a signal', measured.ours.samples * signals, cpu.ours, cpu.bare),
           ],
         },
       ]
