@@ -163,3 +163,9 @@ stop_service() { # NAME [SIGNAL]: the whole process group; what ignores SIGTERM 
   fi
   rm -f "$RUN/$1.pid"
 }
+
+signal_service() { # NAME SIGNAL: to the whole process group
+  runs "$1" || die "$1 does not run"
+  say "$1: $2"
+  kill "-$2" -- "-$(cat "$RUN/$1.pid")"
+}

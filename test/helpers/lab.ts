@@ -152,12 +152,12 @@ export async function destroyImage(lab: Lab, cluster: Cluster, image: string): P
 }
 
 /**
- * `stop` ends a service cleanly, `kill` with SIGKILL; `start` and `restart` return when it answers. Cinder's own view of
- * a backend (`GET /os-services`) follows some seconds later.
+ * `stop` ends a service cleanly, `kill` with SIGKILL; `start` and `restart` return when it answers. One that is paused
+ * lives, does nothing, and must be continued whatever happens. Cinder's own view of a backend (`GET /os-services`) follows some seconds later.
  */
 export async function labService(
   lab: Lab,
-  action: 'start' | 'stop' | 'kill' | 'restart',
+  action: 'start' | 'stop' | 'kill' | 'restart' | 'pause' | 'continue',
   ...services: LabService[]
 ): Promise<void> {
   await run(join(repository, 'lab', 'lab'), [action, ...services], { env: { ...process.env, LAB: lab.dir } })
