@@ -1,6 +1,6 @@
 import { activityInfo } from '@temporalio/activity'
 import type { Volume } from '../openstack/cinder.js'
-import type { Progress } from '../targets/target.js'
+import type { CopyContext, Progress } from '../targets/target.js'
 import type { Deps } from './control-activities.js'
 import { withHeartbeat } from './copy-context.js'
 import { eachOf } from './each-of.js'
@@ -36,7 +36,7 @@ export async function walkVolumes<S>(
   const earlier = placeOf<S>(activityInfo().heartbeatDetails)
   const state = earlier?.state ?? begin
   let after = earlier?.after ?? []
-  return withHeartbeat(async ({ signal, report }) => {
+  const act = async ({ signal, report }: CopyContext): Promise<S> => {
     let looked = 0
     // a copy: what a half-done batch adds is found again by the attempt that repeats it
     const note = (): void => {
@@ -61,7 +61,8 @@ export async function walkVolumes<S>(
     await look(batch)
     await finish(state)
     return state
-  })
+  }
+  return withHeartbeat(act, { quietMs: 0 })
 }
 
 function placeOf<S>(details: unknown): Place<S> | null {
