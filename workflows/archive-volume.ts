@@ -247,46 +247,51 @@ async function release(
   for (let minutes = releasePause.firstMinutes; ; minutes = Math.min(2 * minutes, releasePause.longestMinutes)) {
     const isFirst = minutes === releasePause.firstMinutes
     const left = await removeSoon(request)
-    const isReleased = await tryToRelease(request, outcome)
+    const held = await tryToRelease(request, outcome)
     if (isFirst) await permit.release()
+    const hindrances = [...(held === null ? [] : [held]), ...left.map(({ reason }) => reason)]
+    if (hindrances.length > 0) showArchive(request, outcome, 'releasing', hindrances)
     // its copies are good whatever becomes of the snapshot, or of a target that is down
-    if (isFirst && !(isReleased && left.length === 0)) await tellCopies(request, outcome)
-    if (isReleased) {
-      await Promise.all(left.map(async (target) => removeTemporaries(request, target)))
+    if (isFirst && hindrances.length > 0) await tellCopies(request, outcome)
+    if (held === null) {
+      await Promise.all(left.map(async ({ target }) => removeTemporaries(request, target)))
       return
     }
     await sleep(minutes * 60_000)
   }
 }
 
-/** Waits for a target that is down no longer than that: the snapshot is in the tenant's way. Returns who is left. */
-async function removeSoon(request: ArchiveRequest): Promise<string[]> {
+/** Waits for a target that is down no longer than that: the snapshot is in the tenant's way. Returns who is left, and why. */
+async function removeSoon(request: ArchiveRequest): Promise<{ target: string; reason: string }[]> {
   const patienceSeconds = Math.min(request.pace.captureMaxAgeSeconds, longestRemovalSeconds)
   const removing = proxyActivities<Pick<ControlActivities, 'removeTemporaries'>>({
     ...removal,
     scheduleToCloseTimeout: `${patienceSeconds} seconds`,
   })
-  const left: string[] = []
+  const left: { target: string; reason: string }[] = []
   await Promise.all(
     request.targets.map(async ({ target }) => {
       try {
         await removeTemporaries(request, target, removing)
       } catch (error) {
-        log.warn('temporaries cannot be removed yet', { target, reason: failureOf(error).message })
-        left.push(target)
+        const reason = failureOf(error).message
+        log.warn('temporaries cannot be removed yet', { target, reason })
+        left.push({ target, reason })
       }
     }),
   )
   return left
 }
 
-async function tryToRelease(request: ArchiveRequest, outcome: ArchiveOutcome): Promise<boolean> {
+/** @returns why the capture is still there, or null */
+async function tryToRelease(request: ArchiveRequest, outcome: ArchiveOutcome): Promise<string | null> {
   try {
     await releaseCapture(request, outcome)
-    return true
+    return null
   } catch (error) {
-    log.warn('the capture cannot be released yet', { reason: failureOf(error).message })
-    return false
+    const reason = failureOf(error).message
+    log.warn('the capture cannot be released yet', { reason })
+    return reason
   }
 }
 

@@ -22,7 +22,7 @@ const doing: Record<ArchivePhase, string> = {
 
 /**
  * Tells an operator in the Temporal UI what happens now, what was achieved, and what failed.
- * @param reasons why it waits or is paused
+ * @param reasons why it waits, is paused, or cannot be released yet
  */
 export function showArchive(
   request: ArchiveRequest,
@@ -39,7 +39,8 @@ export function showArchive(
     ...outcome.targets.flatMap((target) => partsOf(target, capture, phase)),
   ]
   setCurrentDetails(parts.join('\n\n'))
-  showColumns(request, phase, capture?.consistency)
+  // a release is a matter of seconds, unless something is in its way
+  if (phase !== 'releasing' || reasons.length > 0) showColumns(request, phase, capture?.consistency)
 }
 
 /** Written on change only: each time is an event, and a write in Temporal's visibility store. */
