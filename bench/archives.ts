@@ -58,21 +58,23 @@ export const archives: Figure = {
             await workflow.execute('bareActs', { workflowId, taskQueue: bareQueue, args: [workflowId, acts] })
           }),
         )
-      const volumes = Array.from({ length: atOnce * 2 }, () => randomUUID())
+      /** Those of which no archive runs: two hints at once for one volume may be one archive. */
+      const idle = Array.from({ length: atOnce * 2 }, (): string => randomUUID())
       const released = new Map<string, () => void>()
       control.onTold((volume, what) => {
         if (what === 'released') released.get(volume)?.()
       })
       const whole = () =>
         rateOf(count, () =>
-          eachOf(count, atOnce, async (index) => {
-            const volume = volumes[index % volumes.length] ?? ''
+          eachOf(count, atOnce, async () => {
+            const volume = idle.shift() ?? ''
             const end = new Promise<void>((resolve) => {
               released.set(volume, resolve)
             })
             last.run = await hint(namespace, volume)
             last.entity = volumeWorkflowId(volume)
             await end
+            idle.push(volume)
           }),
         )
       await Promise.all([ours(), bare()])
