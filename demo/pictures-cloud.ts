@@ -1,10 +1,11 @@
+import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Volume } from '../openstack/cinder.js'
 import { silentLog } from '../log/log.js'
 import { cinder } from '../openstack/cinder.js'
 import { loadCloud } from '../openstack/clouds-yaml.js'
 import { connectCloud } from '../openstack/session.js'
-import type { Protection } from '../workflows/messages.js'
+import { archiveNowUpdate, volumeWorkflowId, type ArchiveNow, type Protection } from '../workflows/messages.js'
 import { consumersOf } from './broker.js'
 import type { Stage } from './stage.js'
 import { tenantOf, type Tenant } from './tenant.js'
@@ -59,15 +60,15 @@ async function newVolume(stage: Stage, tenant: Tenant, name: string): Promise<Vo
   return volume
 }
 
-/** Its copy cannot be compared with anything. */
+/** Its copy cannot be compared with anything; a person asks for it. */
 async function forcedVolume(stage: Stage, web: Tenant): Promise<void> {
   const uploads = await web.createVolume('uploads')
-  // else its creation and the snapshot are one burst, and after a creation nothing is forced
   await waitFor('the creation of uploads to be looked at', async () => {
     const status = await statusOf(stage, uploads.id)
     return status?.policy === 'uploads' && status.burst === null ? true : pause()
   })
-  await web.snapshot(uploads)
+  const args: [ArchiveNow] = [{ id: randomUUID(), targets: null }]
+  await stage.client.workflow.getHandle(volumeWorkflowId(uploads.id)).executeUpdate(archiveNowUpdate, { args })
   await waitFor('an unverified copy of uploads', async () => {
     const points = await pointsOf(stage, uploads.id)
     return points.length > 0 ? true : pause()

@@ -12,9 +12,18 @@ export function picturesConfig(place: {
     installation: randomUUID(),
     listen: { queue: place.queue, bind: [place.bind] },
     sources: [{ match: '*@files#*', kind: 'file', dir: place.dir }],
-    targets: { cinder: { kind: 'cinder-backup', driver: 'ceph' } },
+    // the two that stand still hold a permit each
+    targets: { cinder: { kind: 'cinder-backup', driver: 'ceph', permits: 6 } },
     policies: {
       databases: { where: { project: ['payments'] }, on: ['volume.detach.end'], settle: '1s', copies },
+      // so short that a picture shows what is overdue
+      experiments: {
+        where: { project: ['research'], name: ['results'] },
+        on: ['volume.detach.end'],
+        settle: '1s',
+        rpo: '10s',
+        copies,
+      },
       measurements: { where: { project: ['research'] }, on: ['volume.detach.end'], settle: '1s', copies },
       sites: {
         where: { project: ['web'], exclude: { name: 'uploads' } },
@@ -24,7 +33,7 @@ export function picturesConfig(place: {
       },
       uploads: {
         where: { project: ['web'] },
-        on: ['snapshot.create.end'],
+        on: ['volume.resize.end'],
         settle: '1s',
         consistency: { prefer: ['crash'] },
         copies: [{ target: 'cinder', force: { maxSize: '100GiB' } }],

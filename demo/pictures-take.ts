@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import type { Volume } from '../openstack/cinder.js'
 import { projectRoot } from '../setup/project.js'
-import { volumeWorkflowId, workflowTypes } from '../workflows/messages.js'
+import { permitsWorkflowId, volumeWorkflowId, workflowTypes } from '../workflows/messages.js'
 import { archiveColumns, savedViews, volumeColumns, type Browser } from './pictures-browser.js'
 import type { Scene } from './pictures-cloud.js'
 import type { Stage } from './stage.js'
@@ -23,15 +23,15 @@ export async function takePictures({ client }: Stage, scene: Scene, browser: Bro
     for await (const { workflowId, runId } of client.workflow.list({ query })) return pathOf(workflowId, runId)
     throw new Error(`${volume.name} has no archive that is ${status}`)
   }
-  const entityOf = async ({ id }: Volume): Promise<string> => {
-    const { workflowId, runId } = await client.workflow.getHandle(volumeWorkflowId(id)).describe()
-    return pathOf(workflowId, runId)
-  }
+  const runOf = async (id: string): Promise<string> => (await client.workflow.getHandle(id).describe()).runId
+  const entityOf = async ({ id }: Volume): Promise<string> =>
+    pathOf(volumeWorkflowId(id), await runOf(volumeWorkflowId(id)))
 
   // what fails is tried again after a minute: that comes first
   await browser.setColumns(volumeColumns)
   await take('volumes', 690, listOf('Volumes'))
   await take('volume-failing', 860, `${await entityOf(scene.invoices)}/user-metadata`)
+  await take('permits', 700, `${pathOf(permitsWorkflowId, await runOf(permitsWorkflowId))}/user-metadata`)
   await take('retrying-activity', 760, `${await archiveOf(scene.returns, 'Running')}/pending-activities`)
   const running = await archiveOf(scene.warehouse, 'Running')
   await take('running-archive', 920, `${running}/user-metadata`)
