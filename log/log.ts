@@ -44,8 +44,21 @@ export function createLog(level: 'debug' | 'info' | 'warn' | 'error' = 'info', f
     redact: { paths: secrets, censor: '[secret]' },
     serializers: { err: stdSerializers.errWithCause },
   }
-  const stream = process.stderr.isTTY ? pretty({ destination: 2, sync: true, ignore: 'pid,hostname' }) : process.stderr
-  return pino(options, stream)
+  return pino(
+    options,
+    process.stderr.isTTY ? pretty({ destination: 2, sync: true, ignore: 'pid,hostname' }) : toStderr(),
+  )
+}
+
+/** A reader that has stopped reading must not fill our memory: what comes then is lost. */
+const mostUnwrittenBytes = 16 * 1024 * 1024
+
+/**
+ * Not by `process.stderr`, which waits for each line to be written: that was a sixth of the listener's CPU. Lines that
+ * wait are written together, within moments, and at the latest when the process exits; only SIGKILL loses the last ones.
+ */
+function toStderr() {
+  return pino.destination({ dest: 2, sync: false, maxLength: mostUnwrittenBytes })
 }
 
 /** For tests and for commands whose result alone matters. */
