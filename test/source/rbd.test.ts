@@ -205,7 +205,7 @@ describe('source rbd', () => {
   it('names the rights that are missing, also for the pools of parents', async () => {
     const denied = { stderr: 'rbd: error opening image volume-v: (1) Operation not permitted', exitCode: 1 }
     await expect((await source({ 'snap ls': denied })).open(ref)).rejects.toMatchObject({
-      cure: expect.stringContaining("osd 'allow rx pool=volumes, allow rx pool=images'") as unknown,
+      cure: expect.stringContaining("osd 'allow rx pool=volumes, allow rx pool=images, allow rwx") as unknown,
     })
   })
 })
