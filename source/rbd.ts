@@ -1,4 +1,5 @@
 /** Volumes that are RBD images, read through the `rbd` command: it brings the librbd that fits the cluster. */
+import { clusterId } from './cluster-id.js'
 import { snapshotObject, volumeObject } from './object-names.js'
 import type { RbdSourceOptions } from './options.js'
 import { openRbdObject } from './rbd-object.js'
@@ -14,5 +15,6 @@ export function rbdSource(options: RbdSourceOptions): Source {
       return openRbdObject(options, { image: volumeObject(ref), snapshot }, ref.rbdSnapshot?.id)
     },
     watchers: async (place) => rbdWatchers(options, volumeObject(place)),
+    cluster: async () => clusterId(options),
   }
 }

@@ -99,6 +99,8 @@ export interface Source {
   open(ref: BytesRef): Promise<OpenBytes>
   /** Clients that have the volume open for writing (RBD watchers), or `unknown` where this cannot be told. */
   watchers(place: VolumePlace): Promise<string[] | 'unknown'>
+  /** The id (fsid) of the Ceph cluster that the volumes lie in; absent where there is none. */
+  cluster?(): Promise<string>
 }
 
 /** The configured sources; the first whose `match` fits a volume's host serves it. */

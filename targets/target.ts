@@ -1,4 +1,5 @@
 /** What every place for copies can do. One contract test suite runs over all kinds. */
+import type { Writable } from 'node:stream'
 import type { VolumePlace } from '../source/source.js'
 
 export type Consistency = 'detached' | 'frozen' | 'crash'
@@ -83,6 +84,11 @@ export interface Copy {
   basePoint: string | null
   /** Why it is in this state, when that is not plain; for people. */
   reason: string | null
+  /**
+   * ISO 8601. Every block was read from the source at this capture or later; blocks that the source calls unchanged are
+   * compared in turn (design section 7, inherited). Absent: all of it at its own capture.
+   */
+  sourceComparedSince?: string | undefined
 }
 
 /** The outcome of reading a copy back. */
@@ -131,8 +137,16 @@ export interface WriteOptions {
   force: boolean
 }
 
-/** Where `restoreCopy` writes. */
-export type Destination = { kind: 'volume'; volumeId: string }
+/** Where `restoreCopy` writes; what was there is replaced. Each kind of target takes some of them. */
+export type Destination =
+  /** A volume of Cinder's, at least as large as the copy. */
+  | { kind: 'volume'; volumeId: string }
+  /** An RBD image, made when there is none; nobody may have it open. */
+  | { kind: 'image'; conf: string; user: string; keyring?: string | undefined; pool: string; image: string }
+  /** A file, sparse where the copy is zero. */
+  | { kind: 'file'; path: string }
+  /** Every byte in its order; ended when the copy is whole, destroyed when it is not. */
+  | { kind: 'stream'; stream: Writable }
 
 export interface Capacity {
   /** null where the target cannot tell. */
