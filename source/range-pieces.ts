@@ -14,6 +14,7 @@ export async function* rangePieces(
   let reached = 0
   for await (const { offset, length } of ranges) {
     const end = offset + length
+    if (!Number.isSafeInteger(end) || !Number.isSafeInteger(offset)) throw wrongRange(`${offset} to ${end} is no range`)
     if (offset < reached || length < 0) throw wrongRange(`a range at ${offset} came after byte ${reached}`)
     if (end > sizeBytes) throw wrongRange(`a range up to ${end} was asked of ${sizeBytes} bytes`)
     for (reached = offset; reached < end;) {

@@ -18,6 +18,10 @@ export interface RbdObject<Image extends ImageName = string> {
  */
 const complaints = /^rbd: |librbd|librados|objecter/
 
+export function isRbdComplaint(line: string): boolean {
+  return complaints.test(line)
+}
+
 /**
  * @param verb e.g. `['snap', 'ls']`
  * @param object null for the pool itself
@@ -36,7 +40,7 @@ export function rbdCommand(
     args: [...verb, ...identity, ...place, ...rest],
     title: `rbd ${verb.join(' ')} ${object === null ? pool : spec(pool, object)}`,
     packageName: 'ceph-common',
-    isComplaint: (line) => complaints.test(line),
+    isComplaint: isRbdComplaint,
   }
 }
 
