@@ -1,10 +1,9 @@
-import { activityInfo } from '@temporalio/activity'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CodedError } from '../errors/coded-error.js'
 import type { Volume } from '../openstack/cinder.js'
 import { volumeObject } from '../source/object-names.js'
 import type { VolumePlace } from '../source/source.js'
-import type { CopyContext, Progress } from '../targets/target.js'
+import type { CopyContext } from '../targets/target.js'
 import type { CapturedBy } from '../workflows/messages.js'
 import { archiveOfSnapshot, readRecords, recordKey } from './capture-record.js'
 import { freeFromTrash } from './free-from-trash.js'
@@ -35,18 +34,13 @@ export async function releaseRbdCapture(
       throw noImages(request.volumeId, place.host)
     }
     const image = volumeObject(place)
-    const mayGo = now === null || now.status === 'deleting' || place !== current
-    // an attempt that follows a killed one cannot see what that one removed
-    const noted = (activityInfo().heartbeatDetails as Partial<Noted> | undefined)?.held ?? []
-    const { removed, exists } = await releaseOn(deps, images, image, request, context, mayGo)
-    if (now?.status === 'deleting') await untilDeleted(deps, request.volumeId, context)
-    if (mayGo || !exists) await freeFromTrash(deps, images, image, request, removed || noted.includes(image))
+    const mayGo = isGoing(now) || place !== current
+    const exists = await releaseOn(deps, images, image, request, context, mayGo)
+    // a delete may have come while we had the image open
+    const isDeleted = isGoing(await volumeNow(deps, request.volumeId))
+    if (isDeleted) await untilDeleted(deps, request.volumeId, context)
+    if (mayGo || isDeleted || !exists) await freeFromTrash(deps, images, image, request)
   }
-}
-
-/** What a heartbeat holds while an image may be on its way into the trash: those that a snapshot of the archive held. */
-interface Noted extends Progress {
-  held: string[]
 }
 
 /** null: Cinder knows no such volume any more. */
@@ -58,6 +52,8 @@ async function volumeNow({ cinder }: MoveDeps, volumeId: string): Promise<Volume
     throw error
   }
 }
+
+const isGoing = (volume: Volume | null): boolean => volume === null || volume.status === 'deleting'
 
 const placeOf = ({ id: volumeId, host, nameId }: Volume): VolumePlace => ({ volumeId, host, nameId })
 
@@ -76,6 +72,7 @@ function placesOf(now: VolumePlace | null, { capturedBy, place }: RbdReleaseRequ
   return known.filter((one, at) => known.findIndex((other) => keyOf(other) === keyOf(one)) === at)
 }
 
+/** @param mayGo the volume is deleted, or lies elsewhere @returns whether there is such an image */
 async function releaseOn(
   deps: MoveDeps,
   images: VolumeImages,
@@ -83,10 +80,10 @@ async function releaseOn(
   { archiveId, volumeId, bases = [] }: RbdReleaseRequest,
   { report, signal }: CopyContext,
   mayGo: boolean,
-): Promise<{ removed: boolean; exists: boolean }> {
+): Promise<boolean> {
   report({ phase: `looking at the RBD snapshots of ${image}` })
   const held = await heldOn(deps, images, image, volumeId)
-  if (held === null) return { removed: false, exists: false }
+  if (held === null) return false
   // what nobody can copy any more is nobody's base
   const verified = mayGo ? [] : bases
   const plan = planRelease(held, { archiveId, verified }, new Set(deps.targets.keys()), Date.now())
@@ -98,17 +95,13 @@ async function releaseOn(
   for (const { archiveId: archive, snapshot, record } of plan.remove) {
     signal.throwIfAborted()
     if (snapshot !== null) {
-      const noted: Noted = {
-        phase: `removing RBD snapshot ${snapshot.name}`,
-        held: mayGo && archive === archiveId ? [image] : [],
-      }
-      report(noted)
+      report({ phase: `removing RBD snapshot ${snapshot.name}` })
       await images.removeSnapshot(image, snapshot)
     }
     if (record !== null) await images.removeMetadata(image, recordKey(archive))
     deps.log.info({ volume: volumeId, image, archive, snapshot: snapshot?.name ?? null }, 'RBD snapshot released')
   }
-  return { removed: plan.remove.some((one) => one.archiveId === archiveId && one.snapshot !== null), exists: true }
+  return true
 }
 
 /** Everything of ours on the image: snapshots by name, records by what they say. null: there is no such image. */

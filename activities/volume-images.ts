@@ -29,7 +29,7 @@ export interface VolumeImages {
   setMetadata(image: string, key: string, value: string): Promise<void>
   removeMetadata(image: string, key: string): Promise<void>
   trash(): Promise<TrashedImage[]>
-  /** @throws CodedError when the user may not delete data, as it should not */
+  /** @throws CodedError when neither the mover's user nor the one for the trash may delete data */
   removeFromTrash(image: { id: string }): Promise<void>
 }
 
@@ -62,7 +62,7 @@ function volumeImages(access: RbdSourceOptions): VolumeImages {
     setMetadata: async (image, key, value) => setImageMeta(access, image, key, value),
     removeMetadata: async (image, key) => removeImageMeta(access, image, key),
     trash: async () => listTrash(access),
-    removeFromTrash: async (image) => removeFromTrash(access, image),
+    removeFromTrash: async (image) => removeFromTrash({ ...access, ...access.trash }, image),
   }
 }
 

@@ -82,14 +82,18 @@ export interface TrashedImage {
   id: string
   /** What it was called. */
   name: string
+  /** Milliseconds since the epoch, whole seconds; NaN where `rbd` does not tell. */
+  deletedAt: number
 }
 
-const trash = z.array(z.looseObject({ id: z.string(), name: z.string() }))
+const trash = z.array(z.looseObject({ id: z.string(), name: z.string(), deleted_at: z.string().optional() }))
 
 /** All images of the pool's trash, also those that wait for another reason. @throws CodedError as `listRbdSnapshots` */
 export async function listTrash(access: RbdAccess): Promise<TrashedImage[]> {
-  const command = rbdCommand(access, ['trash', 'ls'], null, ['--all', '--format', 'json'])
-  return understand(trash, await runRbd(access, '', command), command).map(({ id, name }) => ({ id, name }))
+  const command = rbdCommand(access, ['trash', 'ls'], null, ['--all', '--long', '--format', 'json'])
+  const images = understand(trash, await runRbd(access, '', command), command)
+  // as `ctime` writes it, in this machine's zone
+  return images.map(({ id, name, deleted_at: at }) => ({ id, name, deletedAt: Date.parse(at ?? '') }))
 }
 
 /**
