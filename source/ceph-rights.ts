@@ -33,13 +33,26 @@ export async function mustReadPool(options: RbdAccess, pool: string, run: Comman
   }
 }
 
+/** What the names of RBD's objects begin with: bytes, names of images, what changes with an RBD snapshot. */
+export const rbdObjects = {
+  data: 'rbd_data.',
+  names: 'rbd_id.',
+  headers: 'rbd_header.',
+  objectMaps: 'rbd_object_map.',
+} as const
+
 /**
- * Whether the user could write or delete the data of images. To see it, an object is asked to be removed that cannot
- * exist: Ceph looks at the right first, and then finds nothing to remove.
+ * Whether the user could write or delete objects whose names begin so. To see it, an object is asked to be removed that
+ * cannot exist: Ceph looks at the right first, and then finds nothing to remove.
  * @throws CodedError `CK-SOURCE-…`
  */
-export async function mayWriteData(options: RbdAccess, pool: string, run: CommandOptions = {}): Promise<boolean> {
-  const object = `rbd_data.cinderkeep-doctor-${randomUUID()}`
+export async function mayChangeObjects(
+  options: RbdAccess,
+  pool: string,
+  prefix: string,
+  run: CommandOptions = {},
+): Promise<boolean> {
+  const object = `${prefix}cinderkeep-doctor-${randomUUID()}`
   try {
     await runCommand(command('rados', options, ['--pool', pool, 'rm', object], `rados rm ${pool}/${object}`), run)
   } catch (error) {

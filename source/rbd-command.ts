@@ -1,5 +1,6 @@
 import { CodedError } from '../errors/coded-error.js'
 import { CommandFailed } from './command-errors.js'
+import { leastOsdCaps } from './least-caps.js'
 import type { RbdAccess } from './rbd-access.js'
 import type { Command } from './run-command.js'
 
@@ -86,10 +87,8 @@ export function explainRbdFailure(error: unknown, access: RbdAccess, image: Imag
 }
 
 /** The least that suffices for reading and for RBD snapshots, not for writing a tenant's data. */
-function readerRights({ user, pool, parents }: RbdAccess): string {
-  const read = [pool, ...parents].map((name) => `allow rx pool=${name}`)
-  const headers = ['rbd_header', 'rbd_object_map'].map((prefix) => `allow rwx pool=${pool} object_prefix ${prefix}`)
-  return `Give it at least: ceph auth caps client.${user} mon 'profile rbd' osd '${[...read, ...headers].join(', ')}'`
+function readerRights(access: RbdAccess): string {
+  return `Give it at least: ceph auth caps client.${access.user} mon 'profile rbd' osd '${leastOsdCaps(access)}'`
 }
 
 /** What every program of Ceph says when it does not get as far as a pool. */
