@@ -120,7 +120,7 @@ ceph_pools() { # CLUSTER POOL...
 # client.ck-write and client.ck-remove, for a target of kind ceph: RBD's own objects and hash trees in the pool archives.
 ceph_users() {
   local archives='allow r pool=archives, allow rwx pool=archives object_prefix rbd_, allow rwx pool=archives object_prefix ck-tree.'
-  ceph_user prod cinderkeep 'allow rx pool=volumes, allow rwx pool=volumes object_prefix rbd_header, allow rwx pool=volumes object_prefix rbd_object_map, allow rx pool=images'
+  ceph_user prod cinderkeep 'allow r class-read pool=volumes, allow r class-read pool=images, allow rwx pool=volumes object_prefix rbd_header, allow rwx pool=volumes object_prefix rbd_object_map'
   ceph_user backup cinderkeep 'profile rbd-read-only pool=backups'
   ceph_user backup ck-write "$archives"
   ceph_user backup ck-remove "$archives"
