@@ -1,5 +1,5 @@
 /** How leaves become a root; hash-tree.ts says what the tree is. */
-import { createHash, type Hash } from 'node:crypto'
+import { createHash, hash, type Hash } from 'node:crypto'
 
 export const leafBytes = 4 * 1024 * 1024
 
@@ -23,9 +23,9 @@ export function createHashFold(): HashFold {
   const stack: { hash: Buffer; leaves: number }[] = []
   let count = 0
 
-  function push(hash: Buffer, leaves: number): void {
+  function push(first: Buffer, leaves: number): void {
     count += leaves
-    let subtree = { hash, leaves }
+    let subtree = { hash: first, leaves }
     for (let left = stack.at(-1); left?.leaves === subtree.leaves; left = stack.at(-1)) {
       stack.pop()
       subtree = { hash: node(left.hash, subtree.hash), leaves: 2 * subtree.leaves }
@@ -34,8 +34,8 @@ export function createHashFold(): HashFold {
   }
 
   return {
-    add: (hash) => {
-      push(hash, 1)
+    add: (leaf) => {
+      push(leaf, 1)
     },
     addZeroLeaves: (zeroCount) => {
       for (let left = zeroCount; left > 0;) {
@@ -89,8 +89,14 @@ export function rootHash(sizeBytes: number, top: Buffer | undefined): string {
   return `sha256-4m:${sha256(2, size, top ?? Buffer.alloc(0)).toString('hex')}`
 }
 
+/** One for all nodes: it is hashed before anyone else comes to it. */
+const joined = Buffer.alloc(1 + 2 * leafHashBytes, 1)
+
 function node(left: Buffer, right: Buffer): Buffer {
-  return sha256(1, left, right)
+  left.copy(joined, 1)
+  right.copy(joined, 1 + leafHashBytes)
+  // of a large volume there are millions: this is twice as fast as an object for each
+  return hash('sha256', joined, 'buffer')
 }
 
 function sha256(prefix: number, ...parts: Uint8Array[]): Buffer {

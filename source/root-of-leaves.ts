@@ -1,5 +1,9 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { CodedError } from '../errors/coded-error.js'
-import { createHashFold, leafBytes, leafHashBytes, rootHash } from './hash-fold.js'
+import { createHashFold, leafBytes, leafHashBytes, rootHash, zeroLeafHash } from './hash-fold.js'
+
+/** Some ten milliseconds of hashing. */
+const turnBytes = 8192 * leafHashBytes
 
 /** How many leaves a volume of this size has; the last one may be short. */
 export function leafCount(sizeBytes: number): number {
@@ -16,16 +20,27 @@ export async function rootOfLeaves(
   pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
 ): Promise<string> {
   const fold = createHashFold()
+  const zeroLeaf = zeroLeafHash(leafBytes)
   const wanted = leafCount(sizeBytes)
   let count = 0
+  let zeroLeaves = 0
   for await (const piece of pieces) {
     if (piece.length % leafHashBytes !== 0) throw otherCount(`a piece of ${piece.length} bytes cuts a hash`)
-    for (let at = 0; at < piece.length; at += leafHashBytes)
-      fold.add(Buffer.from(piece.subarray(at, at + leafHashBytes)))
     count += piece.length / leafHashBytes
     if (count > wanted) break
+    for (let at = 0; at < piece.length; at += leafHashBytes) {
+      if (zeroLeaf.compare(piece, at, at + leafHashBytes) === 0) zeroLeaves += 1
+      else {
+        fold.addZeroLeaves(zeroLeaves)
+        zeroLeaves = 0
+        fold.add(Buffer.from(piece.subarray(at, at + leafHashBytes)))
+      }
+      // heartbeats go on
+      if (at % turnBytes === 0) await nextTurn()
+    }
   }
   if (count !== wanted) throw otherCount(`${count} leaves or more were given of ${wanted}`)
+  fold.addZeroLeaves(zeroLeaves)
   return rootHash(sizeBytes, fold.top())
 }
 
