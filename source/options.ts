@@ -27,7 +27,7 @@ export const rbdSourceOptions = z.strictObject({
   user: z
     .string()
     .regex(/^(?!client\.)[^\s]+$/, 'the name without `client.`')
-    .describe('The Ceph user, without `client.`; it needs to read, not to write (docs: least rights)'),
+    .describe('The Ceph user, without `client.`; it reads, and makes RBD snapshots (docs/ceph.md: least rights)'),
   pool: pool.describe("Cinder's `rbd_pool`"),
   parents: z
     .array(pool)

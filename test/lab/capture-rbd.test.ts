@@ -1,6 +1,9 @@
 /** Captures by RBD snapshots, and what tenants do meanwhile, on a real Cinder and a real Ceph. */
 import { execFile } from 'node:child_process'
 import { randomBytes, randomUUID } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -13,6 +16,7 @@ import { CodedError } from '../../errors/coded-error.js'
 import { silentLog } from '../../log/log.js'
 import { isCloudError } from '../../openstack/errors.js'
 import { hashBytes } from '../../source/hash-bytes.js'
+import { leastOsdCaps } from '../../source/least-caps.js'
 import { openSources } from '../../source/open-sources.js'
 import { sourcesOptions } from '../../source/options.js'
 import type { OpenBytes } from '../../source/source.js'
@@ -25,6 +29,8 @@ import { labEnvironment, listImages, listRbdSnapshots, tenantOs, volumeImage, wr
 const run = promisify(execFile)
 const lab = labEnvironment()
 const mib = 2 ** 20
+const pools = { pool: 'volumes', parents: ['images'] }
+let scratch: string
 const mark = `capture-${randomUUID().slice(0, 8)}`
 let admin: LabCloud
 let payments: LabCloud
@@ -32,9 +38,10 @@ let research: LabCloud
 let typeId: string
 const volumes: string[] = []
 
-/** @param user whose rights the mover has */
-function depsOf(user = lab.cephUser): MoveDeps {
-  const entry = { match: '*@ceph#*', kind: 'rbd', conf: lab.cephConf.prod, user, pool: 'volumes', parents: ['images'] }
+/** @param user whose rights the mover has; by default the least that docs/ceph.md names */
+function depsOf(user: 'least' | 'admin' = 'least'): MoveDeps {
+  const identity = user === 'admin' ? { user } : { user: mark, keyring: join(scratch, 'keyring') }
+  const entry = { match: '*@ceph#*', kind: 'rbd', conf: lab.cephConf.prod, ...pools, ...identity }
   const options = sourcesOptions.parse([entry])
   const target = { name: 'second', kind: 'ceph', reads: 'source' } as unknown as Target
   return {
@@ -127,6 +134,9 @@ async function act(cloud: LabCloud, volumeId: string, action: unknown, microvers
 }
 
 beforeAll(async () => {
+  scratch = await mkdtemp(join(tmpdir(), 'cinderkeep-capture-'))
+  const caps = ['mon', 'profile rbd', 'osd', leastOsdCaps(pools), '-o', join(scratch, 'keyring')]
+  await run('ceph', ['-c', lab.cephConf.prod, 'auth', 'get-or-create', `client.${mark}`, ...caps])
   admin = await labCloud(lab, lab.os)
   const [first = '', second = ''] = lab.tenants
   payments = await labCloud(lab, tenantOs(lab, first))
@@ -151,6 +161,8 @@ afterAll(async () => {
     microversion: { least: '3.40', most: '3.40' },
   })
   for (const cloud of [admin, payments, research]) cloud.session.close()
+  await run('ceph', ['-c', lab.cephConf.prod, 'auth', 'rm', `client.${mark}`])
+  await rm(scratch, { recursive: true })
 })
 
 /** What a tenant may do with a volume at any time; returns when Cinder has done it. */
