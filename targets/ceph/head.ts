@@ -26,9 +26,15 @@ export async function headIsCopy(asking: Asking, { image, copySnapshot, hashedBy
 }
 
 async function differs(asking: Asking, image: string, from: string, sizeBytes: number): Promise<boolean> {
-  const { size } = await explained(asking.access, image, async () => rbdImageInfo(asking.access, image))
-  if (size !== sizeBytes) return true
-  for await (const _ of diffExtents(asking, image, { from, to: null })) return true
+  const [{ size }, isTouched] = await Promise.all([
+    explained(asking.access, image, async () => rbdImageInfo(asking.access, image)),
+    hasAny(diffExtents(asking, image, { from, to: null })),
+  ])
+  return size !== sizeBytes || isTouched
+}
+
+async function hasAny(values: AsyncIterable<unknown>): Promise<boolean> {
+  for await (const _ of values) return true
   return false
 }
 

@@ -68,15 +68,14 @@ function readManifest(seals: Seals, image: string, key: string, text: string): M
   return keyOf(parsed.data) === key && parsed.data.image === image ? parsed.data : 'its manifest is another copy’s'
 }
 
+/** A copy of which nothing is known yet. */
+export function unmarked({ copySnapshot }: Manifest): StoredMark {
+  return { state: 'unverified', rootHash: null, verifiedAt: null, reason: null, copySnapshotId: copySnapshot.id }
+}
+
 /** A copy whose mark is missing, damaged, or of another RBD snapshot is one of which nothing is known. */
 function readMark(seals: Seals, image: string, manifest: Manifest, text: string | undefined): StoredMark {
-  const unknown: StoredMark = {
-    state: 'unverified',
-    rootHash: null,
-    verifiedAt: null,
-    reason: null,
-    copySnapshotId: manifest.copySnapshot.id,
-  }
+  const unknown = unmarked(manifest)
   if (text === undefined) return unknown
   const opened = seals.open('mark', `${image}@${keyOf(manifest)}`, text)
   if ('unreadable' in opened) return { ...unknown, reason: opened.unreadable }

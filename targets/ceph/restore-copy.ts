@@ -12,7 +12,7 @@ import { peekable } from './peekable.js'
 import { openSink } from './restore-sinks.js'
 import { openSeals } from './seal.js'
 import { accessOf, type CephSetting } from './setting.js'
-import { readPieces } from './tree-store.js'
+import { pieceReader, readPieces } from './tree-store.js'
 
 /** @throws CodedError `CK-COPY-GONE`, `CK-COPY-DAMAGED`, `CK-RESTORE-DESTINATION`, `CK-TREE-DAMAGED`, `CK-SOURCE-…` */
 export async function restoreCopy(
@@ -30,7 +30,8 @@ export async function restoreCopy(
   const stored = await findCopy(setting, asking, seals, copy)
   const { key, manifest } = stored
   const { image, copySnapshot, hashedBytes, pieces, rootHash } = manifest
-  if ((await rootOfLeaves(hashedBytes, readPieces(asking, key, pieces))) !== rootHash) {
+  const tree = pieceReader(asking, key)
+  if ((await rootOfLeaves(hashedBytes, readPieces(tree, key, pieces))) !== rootHash) {
     throw damaged(stored, 'its hash tree is another one than its manifest says')
   }
   const bytes = await openRbdObject(asking.access, { image, snapshot: copySnapshot.name }, copySnapshot.id)
@@ -38,7 +39,7 @@ export async function restoreCopy(
   const leaves = peekable(leavesOf(bytes.read(context.signal)))
   try {
     let index = 0
-    for await (const piece of readPieces(asking, key, pieces)) {
+    for await (const piece of readPieces(tree, key, pieces)) {
       const first = index
       for (; index < Math.min(leafCount(hashedBytes), first + manifest.pieceLeaves); index += 1) {
         const next = await leaves.peek()

@@ -23,12 +23,15 @@ export interface Segments {
 export function segments(job: WriteJob, checks: { confirm: () => Promise<void> }): Segments {
   const { asking, context, image, setting, sizeBytes, snapshotName } = job
   const { segmentBytes, segmentMs, stallMs } = setting.pace
+  let begun = false
   let running: { diff: ImportDiff; isLast: boolean; since: number; bytes: number } | null = null
 
   /** The end snapshot's name stands at a stream's beginning: so the last one is known by how little is left. */
   async function segment(offset: number): Promise<NonNullable<typeof running>> {
     if (running !== null) return running
-    await job.mustStillWrite()
+    // the first one follows at once upon the attempt's own record
+    if (begun) await job.mustStillWrite()
+    begun = true
     const isLast = sizeBytes - offset <= segmentBytes
     const head = { from: null, to: isLast ? snapshotName : null, size: sizeBytes }
     const diff = await startImportDiff(asking.access, image, head, { signal: context.signal, stallMs })

@@ -55,14 +55,25 @@ export async function readPiece(asking: Asking, key: string, index: number): Pro
   })
 }
 
+export type PieceReader = (index: number) => Promise<Buffer | null>
+
+/** `readPiece` that keeps the last one, for trees of a single piece that are gone through several times. */
+export function pieceReader(asking: Asking, key: string): PieceReader {
+  let last: { index: number; piece: Promise<Buffer | null> } | undefined
+  return async (index) => {
+    if (last?.index !== index) last = { index, piece: readPiece(asking, key, index) }
+    return last.piece
+  }
+}
+
 /** All leaves in their order. @throws CodedError `CK-TREE-DAMAGED` also for a piece that is missing */
 export async function* readPieces(
-  asking: Asking,
+  read: PieceReader,
   key: string,
   pieces: number,
 ): AsyncGenerator<Buffer, void, undefined> {
   for (let index = 0; index < pieces; index += 1) {
-    const piece = await readPiece(asking, key, index)
+    const piece = await read(index)
     if (piece === null) {
       throw new CodedError('CK-TREE-DAMAGED', `the object ${treeObject(key, index)} of a hash tree is missing`, {
         cure: 'The copy cannot be proven without it. Archive the volume anew, and look who removes objects from the pool.',

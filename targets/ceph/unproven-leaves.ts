@@ -5,7 +5,7 @@ import type { Asking } from './commands.js'
 import { diffExtents } from './diff-extents.js'
 import type { StoredCopy } from './image-state.js'
 import { extentOf, hashAt, zeroPiece } from './leaves.js'
-import { readPiece } from './tree-store.js'
+import { readPiece, type PieceReader } from './tree-store.js'
 
 /**
  * Which leaves of a copy must be read back, as one byte each: those that its tree says differ from the base's, those that
@@ -14,10 +14,11 @@ import { readPiece } from './tree-store.js'
  */
 export async function unprovenLeaves(
   asking: Asking,
-  { key, manifest }: StoredCopy,
-  base: StoredCopy | null,
+  of: { stored: StoredCopy; tree: PieceReader; base: StoredCopy | null },
   context: CopyContext,
 ): Promise<Uint8Array> {
+  const { stored, tree, base } = of
+  const { manifest } = stored
   const { hashedBytes, image, copySnapshot, pieceLeaves, pieces } = manifest
   const count = leafCount(hashedBytes)
   const unproven = new Uint8Array(count)
@@ -38,7 +39,7 @@ export async function unprovenLeaves(
   for (let index = 0; index < pieces; index += 1) {
     const first = index * pieceLeaves
     const size = Math.min(pieceLeaves, count - first)
-    const piece = await readPiece(asking, key, index)
+    const piece = await tree(index)
     const before = await hashesBefore(asking, base, index, zeroPiece(first, size, hashedBytes))
     for (let at = 0; at < size; at += 1) {
       const isNew = piece === null || !hashAt(piece, at).equals(hashAt(before, at))

@@ -12,7 +12,7 @@ import { extentOf, hashAt, hashOfLeaf, isWhole, leavesOf, lengthOf } from './lea
 import { keyOf } from './names.js'
 import { openSeals } from './seal.js'
 import { accessOf, type CephSetting } from './setting.js'
-import { readPieces } from './tree-store.js'
+import { pieceReader, readPieces } from './tree-store.js'
 import { unprovenLeaves } from './unproven-leaves.js'
 
 export async function verifyCopy(setting: CephSetting, copy: Copy, context: CopyContext): Promise<Verification> {
@@ -95,7 +95,8 @@ async function readBack(
 ): Promise<number> {
   const { key, manifest } = stored
   const { image, copySnapshot, hashedBytes, pieces, rootHash } = manifest
-  const treeRoot = await rootOfLeaves(hashedBytes, readPieces(asking, key, pieces)).catch((error: unknown) => {
+  const tree = pieceReader(asking, key)
+  const treeRoot = await rootOfLeaves(hashedBytes, readPieces(tree, key, pieces)).catch((error: unknown) => {
     if (error instanceof CodedError && error.code === 'CK-SOURCE-ORDER') throw new Differs(error.message, 0)
     throw error
   })
@@ -103,10 +104,10 @@ async function readBack(
   const bytes = await openRbdObject(asking.access, { image, snapshot: copySnapshot.name }, copySnapshot.id)
   if (bytes.sizeBytes !== hashedBytes) throw new Differs(`it has ${bytes.sizeBytes} bytes, not ${hashedBytes}`, 0)
 
-  const unproven = await unprovenLeaves(asking, stored, base, context)
+  const unproven = await unprovenLeaves(asking, { stored, tree, base }, context)
   let readBytes = 0
   let index = 0
-  for await (const piece of readPieces(asking, key, pieces)) {
+  for await (const piece of readPieces(tree, key, pieces)) {
     readBytes += await comparePiece(bytes, { manifest, index, piece, unproven, readBytes }, context)
     index += 1
   }

@@ -43,7 +43,6 @@ export async function writeChanges(job: WriteJob, base: StoredCopy): Promise<Wri
     await leaves.peek()
     context.report({ phase: 'looking for leftovers on the copy' })
     await headIsCopy(asking, manifest)
-    await job.mustStillWrite()
     const head = { from: manifest.copySnapshot.name, to: snapshotName, size: sizeBytes }
     diff = await startImportDiff(asking.access, image, head, { signal: context.signal, stallMs: setting.pace.stallMs })
     const moved = await writePieces(job, base, bytes, leaves, diff)

@@ -1,27 +1,28 @@
 /** Stores a capture as an RBD snapshot of the volume's image in the pool. Write order: data and tree, RBD snapshot, manifest. */
 import { randomBytes } from 'node:crypto'
 import { CodedError } from '../../errors/coded-error.js'
+import { listRbdSnapshots } from '../../source/rbd-queries.js'
 import { rootOfLeaves } from '../../source/root-of-leaves.js'
 import type { OpenBytes, Source } from '../../source/source.js'
 import type { Capture, Copy, CopyContext } from '../target.js'
 import { clearAway } from './clear-away.js'
+import { explained, type Asking } from './commands.js'
 import { fence } from './fence.js'
 import { createImage } from './head.js'
-import { readImage, type ImageState, type StoredCopy } from './image-state.js'
+import { readImage, unmarked, type ImageState, type StoredCopy } from './image-state.js'
 import { setMeta } from './image-meta.js'
 import { manifestOf } from './manifest-of.js'
 import { imageName, keyOf, manifestMeta, snapshotNameOf } from './names.js'
 import { mustBeOtherCluster } from './same-cluster.js'
-import { openSeals, type Seals } from './seal.js'
+import { openSeals } from './seal.js'
 import { accessOf, type CephSetting } from './setting.js'
 import { markSuspects } from './suspects.js'
 import { toCopy } from './to-copy.js'
-import { piecesOf, readPieces } from './tree-store.js'
+import { pieceReader, piecesOf, readPieces } from './tree-store.js'
 import { Inherited, writeChanges } from './write-changes.js'
 import type { WriteJob, Written } from './write-job.js'
 import { writeWhole } from './write-whole.js'
 import { forgetWriter, keepWriter, mustBeWriter } from './writer-record.js'
-import type { Asking } from './commands.js'
 
 /** @throws CodedError `CK-CAPTURE-LOST`, `CK-SAME-CLUSTER`, `CK-TARGET-…`, `CK-WRITER-REPLACED`, `CK-SOURCE-…` */
 export async function writeCopy(setting: CephSetting, capture: Capture, context: CopyContext): Promise<Copy> {
@@ -43,11 +44,20 @@ export async function writeCopy(setting: CephSetting, capture: Capture, context:
   }
 
   const source = sourceOf(setting, capture)
-  await mustBeOtherCluster(setting, asking, source)
-  const { sizeBytes } = await openCapture(source, capture)
+  const [opened] = await Promise.all([openCapture(source, capture), mustBeOtherCluster(setting, asking, source)])
+  const { sizeBytes } = opened
   if (found === null) await createImage(asking, image, sizeBytes)
   const token = randomBytes(6).toString('hex')
-  const state = await takeOver(setting, asking, seals, image, { capture, key, token, sizeBytes })
+  const part = partOf(setting, found, key, sizeBytes)
+  await fence(asking, image, setting.log)
+  // whoever was not caught by the fence learns from the record that another attempt writes
+  const writer = { ...writerOf(setting, capture, token, sizeBytes), part }
+  await keepWriter(asking, seals, image, writer)
+  const state = await readImage(asking, seals, image)
+  if (state === null) throw imageRemoved(image)
+  const { archiveId } = capture
+  await clearAway(asking, state, { archiveId, writer: found?.writer ?? null, keep: part === null ? null : key })
+  let unused: OpenBytes | null = opened
   const job: WriteJob = {
     setting,
     seals,
@@ -60,12 +70,16 @@ export async function writeCopy(setting: CephSetting, capture: Capture, context:
     snapshotName: snapshotNameOf(capture, token),
     state,
     sizeBytes,
-    part: partOf(state, key),
-    open: async () => openCapture(source, capture),
+    part,
+    open: async () => {
+      const first = unused
+      unused = null
+      return first ?? openCapture(source, capture)
+    },
     mustStillWrite: async () => mustBeWriter(asking, seals, image, token),
     keepPart: async (part) => {
       await mustBeWriter(asking, seals, image, token)
-      await keepWriter(asking, seals, image, { ...writerOf(setting, capture, token, sizeBytes), part })
+      await keepWriter(asking, seals, image, { ...writer, part })
     },
   }
   const written = await write(job)
@@ -100,81 +114,67 @@ function writerOf({ pace }: CephSetting, { archiveId, snapshotId }: Capture, tok
   return { archiveId, snapshotId, token, pieces: piecesOf(sizeBytes, pace.pieceLeaves), part: null }
 }
 
-function partOf({ writer }: ImageState, key: string): WriteJob['part'] {
-  return writer !== null && keyOf(writer) === key ? writer.part : null
+/** How far an earlier attempt came, if what it built upon is still what would be built upon. */
+function partOf({ pace }: CephSetting, state: ImageState | null, key: string, sizeBytes: number): WriteJob['part'] {
+  const { writer = null, copies = [] } = state ?? {}
+  if (writer === null || keyOf(writer) !== key || writer.part === null) return null
+  const { part } = writer
+  const against = goodCopies({ copies, key, pieceLeaves: pace.pieceLeaves })[0]?.key ?? null
+  const isSame = part.against === against && part.hashedBytes === sizeBytes && part.pieceLeaves === pace.pieceLeaves
+  return isSame ? part : null
 }
 
-/** From here on nobody else writes to the image, and what others left half done is gone. */
-async function takeOver(
-  setting: CephSetting,
-  asking: Asking,
-  seals: Seals,
-  image: string,
-  { capture, key, token, sizeBytes }: { capture: Capture; key: string; token: string; sizeBytes: number },
-): Promise<ImageState> {
-  await fence(asking, image, setting.log)
-  const before = await readImage(asking, seals, image)
-  const part = before === null ? null : partOf(before, key)
-  // first the record: whoever was not caught by the fence learns from it
-  await keepWriter(asking, seals, image, { ...writerOf(setting, capture, token, sizeBytes), part })
-  const state = await readImage(asking, seals, image)
-  if (state === null) {
-    throw new CodedError('CK-WRITER-REPLACED', `${image} was removed while it was to be written`, {
-      cure: 'Nothing: it is tried again.',
-    })
-  }
-  await clearAway(asking, state, {
-    archiveId: capture.archiveId,
-    writer: before?.writer ?? null,
-    keep: part === null ? null : key,
+function imageRemoved(image: string): CodedError {
+  return new CodedError('CK-WRITER-REPLACED', `${image} was removed while it was to be written`, {
+    cure: 'Nothing: it is tried again.',
   })
-  return { ...state, writer: before?.writer ?? null }
 }
 
 async function write(job: WriteJob): Promise<Written> {
-  const { asking, seals, setting, capture, context, image } = job
-  const good = goodCopies(job)
+  const { asking, setting, capture, context, image, key, state } = job
+  const good = goodCopies({ copies: state.copies, key, pieceLeaves: setting.pace.pieceLeaves })
   const against = good[0] ?? null
-  if (job.part !== null && job.part.against === (against?.key ?? null)) return writeWhole(job, against)
-  // the head will be another one than it was left as
-  job.part = null
-  await keepWriter(asking, seals, image, writerOf(setting, capture, job.token, job.sizeBytes))
-  if (capture.maker === 'rbd') {
-    for (const base of good.filter(({ manifest }) => manifest.maker === 'rbd').slice(0, 3)) {
-      try {
-        return await writeChanges(job, base)
-      } catch (error) {
-        if (error instanceof Inherited) {
-          setting.log.error({ code: error.code, image, err: error }, error.message)
-          await markSuspects(job, base, error.message)
-          context.report({ phase: 'a block was missed: reading everything' })
-          return writeWhole(job, against)
-        }
-        if (!(error instanceof CodedError) || !['CK-SOURCE-BASE-LOST', 'CK-TREE-DAMAGED'].includes(error.code))
-          throw error
-        setting.log.info({ code: error.code, image, base: base.manifest.point }, error.message)
+  const bases = capture.maker === 'rbd' ? good.filter(({ manifest }) => manifest.maker === 'rbd').slice(0, 3) : []
+  if (job.part !== null) return writeWhole(job, against)
+  for (const base of bases) {
+    try {
+      return await writeChanges(job, base)
+    } catch (error) {
+      if (!(error instanceof CodedError) || !readsWholeAfter.has(error.code)) throw error
+      setting.log.warn({ code: error.code, image, base: base.manifest.point, err: error }, error.message)
+      if (error instanceof Inherited) {
+        await markSuspects(job, base, error.message)
+        context.report({ phase: 'a block was missed: reading everything' })
       }
+      // what was killed holds the image's lock until the cluster notices
+      await fence(asking, image, setting.log)
+      if (error instanceof Inherited) break
     }
   }
   return writeWhole(job, against)
 }
 
+const readsWholeAfter = new Set<string>(['CK-SOURCE-BASE-LOST', 'CK-TREE-DAMAGED', 'CK-COPY-INHERITED'])
+
 /** Copies whose bytes on the target are known, the newest first. */
-function goodCopies({ state, key, setting }: WriteJob): StoredCopy[] {
-  return state.copies
-    .filter((one) => one.key !== key && one.isThere && one.mark.state === 'verified')
-    .filter(({ manifest }) => manifest.pieceLeaves === setting.pace.pieceLeaves)
+function goodCopies(of: { copies: StoredCopy[]; key: string; pieceLeaves: number }): StoredCopy[] {
+  return of.copies
+    .filter((one) => one.key !== of.key && one.isThere && one.mark.state === 'verified')
+    .filter(({ manifest }) => manifest.pieceLeaves === of.pieceLeaves)
     .reverse()
 }
 
 /** The manifest makes a copy of what was written. */
 async function commit(job: WriteJob, written: Written): Promise<Copy> {
   const { setting, asking, seals, image, key, sizeBytes, snapshotName } = job
+  const { pieceLeaves } = setting.pace
   // as it lies there: what cannot be read back is not counted upon
-  const pieces = readPieces(asking, key, piecesOf(sizeBytes, setting.pace.pieceLeaves))
-  const rootHash = await rootOfLeaves(sizeBytes, pieces)
-  const state = await readImage(asking, seals, image)
-  const made = state?.snapshots.find(({ name }) => name === snapshotName)
+  const rootHash = await rootOfLeaves(
+    sizeBytes,
+    readPieces(pieceReader(asking, key), key, piecesOf(sizeBytes, pieceLeaves)),
+  )
+  const snapshots = await explained(asking.access, image, async () => listRbdSnapshots(asking.access, image))
+  const made = snapshots.find(({ name }) => name === snapshotName)
   if (made === undefined) {
     throw new CodedError(
       'CK-TARGET-SNAPSHOT',
@@ -188,12 +188,5 @@ async function commit(job: WriteJob, written: Written): Promise<Copy> {
   await job.mustStillWrite()
   await setMeta(asking, image, manifestMeta(key), seals.seal('manifest', image, manifest))
   await forgetWriter(asking, image)
-  const after = await readImage(asking, seals, image)
-  const stored = after?.copies.find((one) => one.key === key)
-  if (stored === undefined) {
-    throw new CodedError('CK-TARGET-SNAPSHOT', `the manifest of ${image}@${snapshotName} was not kept`, {
-      cure: 'It is tried again; look who writes to the pool.',
-    })
-  }
-  return toCopy(setting, stored)
+  return toCopy(setting, { key, manifest, mark: unmarked(manifest), isThere: true })
 }

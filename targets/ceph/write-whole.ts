@@ -13,7 +13,7 @@ import { pacer, type WriteJob, type Written } from './write-job.js'
 /** @param against a verified copy in the image: leaves that it has already are not written again */
 export async function writeWhole(job: WriteJob, against: StoredCopy | null): Promise<Written> {
   const { asking, context, sizeBytes } = job
-  const part = usablePart(job, against)
+  const { part } = job
   const start = part === null ? null : await pieceSoFar(job, part)
   const from = start === null ? 0 : start.leaf
   if (start === null) {
@@ -21,7 +21,6 @@ export async function writeWhole(job: WriteJob, against: StoredCopy | null): Pro
     if (against === null) await headIsZero(asking, job.image)
     else await headIsCopy(asking, against.manifest)
   }
-  await job.mustStillWrite()
   const bytes = await job.open()
   const leaves = peekable(leavesOf(bytes.read(context.signal, { from: from * leafBytes })))
   const sink = segments(job, { confirm: async () => bytes.confirm() })
@@ -141,15 +140,6 @@ async function pieceOf(job: WriteJob, against: StoredCopy | null, index: number)
   if (stored === null) return Buffer.alloc(piece.length)
   stored.copy(piece)
   return piece
-}
-
-function usablePart({ part, sizeBytes, setting }: WriteJob, against: StoredCopy | null): Writer['part'] {
-  if (part === null) return null
-  const isSame =
-    part.against === (against?.key ?? null) &&
-    part.hashedBytes === sizeBytes &&
-    part.pieceLeaves === setting.pace.pieceLeaves
-  return isSame ? part : null
 }
 
 /** null when the piece in which it was broken off is missing: then everything begins anew. */

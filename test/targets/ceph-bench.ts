@@ -9,6 +9,7 @@ import { silentLog } from '../../log/log.js'
 import { hashBytes } from '../../source/hash-bytes.js'
 import { openSources } from '../../source/open-sources.js'
 import { sourcesOptions } from '../../source/options.js'
+import type { OpenBytes, Sources } from '../../source/source.js'
 import { createRbdSnapshot } from '../../source/rbd-snapshots.js'
 import type { CephPace } from '../../targets/ceph/pace.js'
 import { openTargets } from '../../targets/open-targets.js'
@@ -21,11 +22,19 @@ const run = promisify(execFile)
 const mib = 2 ** 20
 const host = 'lab@ceph#ceph'
 
+export interface OpenGiven {
+  pace?: Partial<CephPace>
+  options?: Record<string, unknown>
+  /** Between the target and what it reads, for faults. */
+  wrap?: (bytes: OpenBytes) => OpenBytes
+}
+
 export interface CephBench extends TargetBench {
   installation: string
+  sources: Record<string, unknown>[]
   /** Both users, the key and the pool, as in cinderkeep.yaml. */
   options: Record<string, unknown>
-  open(given?: { pace?: Partial<CephPace>; options?: Record<string, unknown> }): Target
+  open(given?: OpenGiven): Target
   /** An empty volume. */
   newVolume(sizeMib?: number): Promise<string>
   captureOf(volumeId: string): Promise<Capture>
@@ -34,9 +43,19 @@ export interface CephBench extends TargetBench {
   rbd(cluster: Cluster, ...args: string[]): Promise<string>
   rados(...args: string[]): Promise<string>
   /** Written, read back and marked, as an archive does. */
-  verified(capture: Capture, given?: Parameters<CephBench['open']>[0]): Promise<Copy>
+  verified(capture: Capture, given?: OpenGiven): Promise<Copy>
   /** `archives/<image>` of the volume's copies. */
   imageOf(volumeId: string): Promise<string | undefined>
+}
+
+function wrapped(sources: Sources, wrap: (bytes: OpenBytes) => OpenBytes): Sources {
+  return {
+    ...sources,
+    find: (place) => {
+      const source = sources.find(place)
+      return source && { ...source, open: async (ref) => wrap(await source.open(ref)) }
+    },
+  }
 }
 
 export async function cephBench(lab: Lab): Promise<CephBench> {
@@ -46,7 +65,8 @@ export async function cephBench(lab: Lab): Promise<CephBench> {
   const keyFile = join(dir, 'mac.key')
   await writeFile(keyFile, randomBytes(64), { mode: 0o600 })
   const access = { conf: lab.cephConf.prod, user: lab.cephUser, pool: 'volumes', parents: [] }
-  const sources = openSources(sourcesOptions.parse([{ match: '*@ceph#*', kind: 'rbd', ...access }]))
+  const sourceOptions = [{ match: '*@ceph#*', kind: 'rbd', ...access }]
+  const sources = openSources(sourcesOptions.parse(sourceOptions))
   const options = {
     kind: 'ceph',
     conf: lab.cephConf.backup,
@@ -57,11 +77,11 @@ export async function cephBench(lab: Lab): Promise<CephBench> {
   const volumes = new Set<string>()
   const archives: string[] = []
 
-  function open(given: Parameters<CephBench['open']>[0] = {}): Target {
+  function open(given: OpenGiven = {}): Target {
     const targets = openTargets(targetsOptions.parse({ second: { ...options, ...given.options } }), {
       // a target that reads through sources asks nothing of Cinder
       cinder: {} as never,
-      sources,
+      sources: given.wrap === undefined ? sources : wrapped(sources, given.wrap),
       installation,
       log: silentLog,
       ...(given.pace !== undefined && { cephPace: given.pace }),
@@ -171,6 +191,7 @@ export async function cephBench(lab: Lab): Promise<CephBench> {
 
   return {
     installation,
+    sources: sourceOptions,
     options,
     open,
     newVolume,
