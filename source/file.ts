@@ -8,7 +8,7 @@ import { type FoundFile, identifyFile } from './identify-file.js'
 import { snapshotObject, volumeObject } from './object-names.js'
 import type { FileSourceOptions } from './options.js'
 import { rangePieces } from './range-pieces.js'
-import type { BytesRef, DataRun, Extent, OpenBytes, Source, ZeroRun } from './source.js'
+import type { BytesRef, DataRun, Extent, OpenBytes, ReadOptions, Source, ZeroRun } from './source.js'
 
 /** Read at once, and the grain of what counts as zero: a hole costs its reading, but neither hashing nor moving. */
 const pieceBytes = 1024 * 1024
@@ -64,10 +64,7 @@ function openFound(path: string, found: FoundFile): OpenBytes {
     }
   }
 
-  async function* read(
-    signal?: AbortSignal,
-    { from = 0 }: { from?: number | undefined } = {},
-  ): AsyncGenerator<DataRun, void, undefined> {
+  async function* read(signal?: AbortSignal, { from = 0 }: ReadOptions = {}): AsyncGenerator<DataRun, void, undefined> {
     const offset = Math.min(from, found.sizeBytes)
     for await (const run of readPieces([{ offset, length: found.sizeBytes - offset }], signal)) {
       if (!('zero' in run)) yield run

@@ -8,7 +8,7 @@ import { streamCommand } from './run-command.js'
 import type { DataRun, SinceOptions, ZeroRun } from './source.js'
 
 /**
- * A full stream, a clone's parent included. A plain diff: see `rbdExtents`.
+ * A full stream, a clone's parent included. A plain diff unless asked for otherwise: see `rbdExtents`.
  * @param size what the object is known to have
  */
 export async function* exportRbd(
@@ -16,9 +16,12 @@ export async function* exportRbd(
   object: RbdObject,
   size: number,
   signal?: AbortSignal,
+  { wholeObject = false }: SinceOptions = {},
 ): AsyncGenerator<DataRun, void, undefined> {
+  const options = wholeObject ? ['--whole-object'] : []
   // what is zero in a full stream is as good as left out
-  for await (const run of exportDiff(access, object, { size, base: null }, [], signal)) if (!('zero' in run)) yield run
+  for await (const run of exportDiff(access, object, { size, base: null }, options, signal))
+    if (!('zero' in run)) yield run
 }
 
 /** @param known the object's size, and the name of the RBD snapshot that the difference starts from */

@@ -76,8 +76,8 @@ export async function openRbdObject(access: RbdAccess, object: RbdObject, id?: n
         throw await explained(error)
       }
     },
-    read: (signal, { from = 0 } = {}) =>
-      explaining(from === 0 ? exportRbd(access, object, size, signal) : readFrom(from, signal)),
+    read: (signal, { from = 0, ...options } = {}) =>
+      explaining(from === 0 ? exportRbd(access, object, size, signal, options) : readFrom(from, signal)),
     readSince: (base, signal, options) => {
       bases.push(base)
       return explaining(since(base, signal, options))

@@ -44,10 +44,16 @@ export interface ZeroRun {
 
 export interface SinceOptions {
   /**
-   * Asks the object map which objects changed, each of them whole: seconds instead of minutes for many TiB, and wrong
-   * where the map is (facts/ceph.md). Default: false, a plain diff, about 12 s for each TiB of the image's size.
+   * Asks the object map which objects exist or changed, each of them whole: seconds instead of minutes for many TiB, and
+   * wrong where the map is (docs/decisions/0013). Sources of files overlook it. Default: false, a plain diff, about 12 s
+   * for each TiB of the image's size.
    */
   wholeObject?: boolean | undefined
+}
+
+export interface ReadOptions extends SinceOptions {
+  /** The first byte to read. Default: 0. From elsewhere, `wholeObject` means nothing. */
+  from?: number | undefined
 }
 
 /**
@@ -62,9 +68,8 @@ export interface OpenBytes {
   /**
    * Reads everything that may hold data, once, with memory bounded by a few runs of at most 4 MiB. Whatever is skipped
    * is zero.
-   * @param options.from the first byte to read, in bytes; 0 unless given
    */
-  read(signal?: AbortSignal, options?: { from?: number | undefined }): AsyncIterable<DataRun>
+  read(signal?: AbortSignal, options?: ReadOptions): AsyncIterable<DataRun>
   /**
    * What differs from an earlier RBD snapshot of the same image, in ascending order; whatever is skipped is as in the
    * base, or zero where the base was smaller. A run may also hold what did not change. Absent where a source knows no

@@ -125,7 +125,12 @@ describe('what changed since an RBD snapshot', () => {
         expect(made.equals(expected), `seed ${seed}`).toBe(true)
         await bytes.confirm()
       }
-      await rangesAreRight(await open(image, now), expected)
+      const bytes = await open(image, now)
+      await rangesAreRight(bytes, expected)
+      for (const wholeObject of [false, true]) {
+        const whole = await applied(Buffer.alloc(0), expected.length, bytes.read(undefined, { wholeObject }))
+        expect(whole.equals(expected), `whole, seed ${seed}`).toBe(true)
+      }
       if (sizeMib % 2 === 0) await removeRbdSnapshot(access, image, base.name === first.name ? { name: '-' } : base)
       base = now
       content = expected
