@@ -4,11 +4,12 @@ import type { RbdAccess } from '../../source/rbd-access.js'
 import { rbdCommand } from '../../source/rbd-command.js'
 import type { Extent } from '../../source/source.js'
 import { explained } from './commands.js'
+import type { Stretch } from './leaves.js'
 import { feedCommand, type FeedOptions } from './feed-command.js'
 
 export interface ImportDiff {
-  /** In ascending order, as everything of a stream. */
-  data(offset: number, bytes: Uint8Array): Promise<void>
+  /** One record, in ascending order as everything of a stream. */
+  data(stretch: Stretch): Promise<void>
   /** One piece of zeros, however long; takes no room. */
   zero(extent: Extent): Promise<void>
   /** The end record: with an end snapshot it is made now. Returns when `rbd` has ended well. */
@@ -42,10 +43,11 @@ export async function startImportDiff(
     throw error
   }
   return {
-    data: async (offset, bytes) =>
+    data: async ({ offset, parts }) =>
       clear(async () => {
-        await feed.write(extentRecord('w', { offset, length: bytes.length }))
-        await feed.write(bytes)
+        const length = parts.reduce((sum, part) => sum + part.length, 0)
+        await feed.write(extentRecord('w', { offset, length }))
+        for (const part of parts) await feed.write(part)
       }),
     zero: async (extent) => clear(async () => feed.write(extentRecord('z', extent))),
     finish: async () =>

@@ -13,6 +13,11 @@ export function lengthOf(run: Run): number {
   return 'zero' in run ? run.length : run.data.length
 }
 
+/** Bytes of data in it, zeros not counted. */
+export function bytesOf({ runs }: Pick<Leaf, 'runs'>): number {
+  return runs.reduce((sum, run) => sum + ('zero' in run ? 0 : run.data.length), 0)
+}
+
 /** Where a leaf lies; the last one may be short. */
 export function extentOf(index: number, sizeBytes: number): Extent {
   const offset = index * leafBytes
@@ -46,6 +51,27 @@ function* cutAtLeaves(run: Run): Generator<Run, void, undefined> {
     else yield { offset, data: run.data.subarray(done, done + next) }
     done += next
   }
+}
+
+/** Data that lies together, in the pieces that it came in. */
+export interface Stretch {
+  offset: number
+  parts: Uint8Array[]
+}
+
+/** Neighbours joined: RBD writes every record by itself, and small ones are slow. */
+export function joined(runs: readonly Run[]): (Stretch | ZeroRun)[] {
+  const out: (Stretch | ZeroRun)[] = []
+  let end = -1
+  for (const run of runs) {
+    const last = out.at(-1)
+    const follows = last !== undefined && run.offset === end
+    if (follows && 'zero' in run && 'zero' in last) last.length += run.length
+    else if (follows && 'data' in run && 'parts' in last) last.parts.push(run.data)
+    else out.push('zero' in run ? { ...run } : { offset: run.offset, parts: [run.data] })
+    end = run.offset + lengthOf(run)
+  }
+  return out
 }
 
 /** Whether the runs leave no byte of the leaf out. */

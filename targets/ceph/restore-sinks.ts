@@ -8,7 +8,7 @@ import type { Destination } from '../target.js'
 import type { FeedOptions } from './feed-command.js'
 import { createImage } from './head.js'
 import { startImportDiff } from './import-diff.js'
-import { lengthOf, type Leaf } from './leaves.js'
+import { joined, lengthOf, type Leaf } from './leaves.js'
 
 /** Takes leaves in their order, all of them. */
 export interface Sink {
@@ -59,12 +59,12 @@ async function imageSink(
   return {
     leaf: async ({ runs }, { offset, length }) => {
       let at = offset
-      for (const run of runs) {
+      for (const one of joined(runs)) {
         // what was there before is replaced, with zeros as well
-        if (run.offset > at) await diff.zero({ offset: at, length: run.offset - at })
-        if ('zero' in run) await diff.zero(run)
-        else await diff.data(run.offset, run.data)
-        at = run.offset + lengthOf(run)
+        if (one.offset > at) await diff.zero({ offset: at, length: one.offset - at })
+        if ('zero' in one) await diff.zero(one)
+        else await diff.data(one)
+        at = one.offset + ('zero' in one ? one.length : one.parts.reduce((sum, part) => sum + part.length, 0))
       }
       if (at < offset + length) await diff.zero({ offset: at, length: offset + length - at })
     },

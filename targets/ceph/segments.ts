@@ -1,5 +1,6 @@
 import type { Extent } from '../../source/source.js'
 import { startImportDiff, type ImportDiff } from './import-diff.js'
+import type { Stretch } from './leaves.js'
 import type { WriteJob } from './write-job.js'
 
 /**
@@ -7,7 +8,7 @@ import type { WriteJob } from './write-job.js'
  * written is safe once it has ended well.
  */
 export interface Segments {
-  data(offset: number, bytes: Uint8Array): Promise<void>
+  data(stretch: Stretch): Promise<void>
   zero(extent: Extent): Promise<void>
   /** Whether the running one is long enough to be ended. */
   isFull(): boolean
@@ -47,10 +48,10 @@ export function segments(job: WriteJob, checks: { confirm: () => Promise<void> }
   }
 
   return {
-    data: async (offset, bytes) => {
-      const current = await segment(offset)
-      await current.diff.data(offset, bytes)
-      current.bytes += bytes.length
+    data: async (stretch) => {
+      const current = await segment(stretch.offset)
+      await current.diff.data(stretch)
+      current.bytes += stretch.parts.reduce((sum, part) => sum + part.length, 0)
     },
     zero: async (extent) => (await segment(extent.offset)).diff.zero(extent),
     isFull: () =>

@@ -8,7 +8,7 @@ import type { Copy, CopyContext, Verification } from '../target.js'
 import type { Asking } from './commands.js'
 import { fence } from './fence.js'
 import { readImage, type StoredCopy } from './image-state.js'
-import { extentOf, hashAt, hashOfLeaf, isWhole, leavesOf, lengthOf } from './leaves.js'
+import { bytesOf, extentOf, hashAt, hashOfLeaf, isWhole, leavesOf } from './leaves.js'
 import { keyOf } from './names.js'
 import { openSeals } from './seal.js'
 import { accessOf, type CephSetting } from './setting.js'
@@ -131,7 +131,7 @@ async function comparePiece(
   let readBytes = 0
   const ranges = wanted.map((leaf) => extentOf(leaf, hashedBytes))
   for await (const leaf of leavesOf(bytes.readRanges(ranges, context.signal))) {
-    const moved = leaf.runs.reduce((sum, run) => sum + ('zero' in run ? 0 : lengthOf(run)), 0)
+    const moved = bytesOf(leaf)
     readBytes += moved
     const isSame = isWhole(leaf, hashedBytes) && hashOfLeaf(leaf, hashedBytes).equals(hashAt(piece, leaf.index - first))
     if (leaf.index !== wanted.shift() || !isSame) {

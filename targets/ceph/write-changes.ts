@@ -6,7 +6,18 @@ import type { OpenBytes } from '../../source/source.js'
 import { headIsCopy } from './head.js'
 import type { StoredCopy } from './image-state.js'
 import { startImportDiff, type ImportDiff } from './import-diff.js'
-import { extentOf, hashAt, hashOfLeaf, isWhole, leavesOf, lengthOf, setHash, zeroPiece, type Leaf } from './leaves.js'
+import {
+  bytesOf,
+  extentOf,
+  hashAt,
+  hashOfLeaf,
+  isWhole,
+  joined,
+  leavesOf,
+  setHash,
+  zeroPiece,
+  type Leaf,
+} from './leaves.js'
 import { peekable, type Peekable } from './peekable.js'
 import { piecesOf, readPiece, writePiece } from './tree-store.js'
 import { pacer, type WriteJob, type Written } from './write-job.js'
@@ -79,15 +90,11 @@ async function writePieces(
       leaf = await leaves.peek()
     ) {
       leaves.take()
-      for (const run of leaf.runs) {
-        if ('zero' in run) await diff.zero(run)
-        else {
-          await diff.data(run.offset, run.data)
-          writtenBytes += run.data.length
-          readBytes += run.data.length
-        }
-        await pace(run.offset, 'zero' in run ? 0 : run.data.length)
-      }
+      for (const one of joined(leaf.runs)) await ('zero' in one ? diff.zero(one) : diff.data(one))
+      const moved = bytesOf(leaf)
+      writtenBytes += moved
+      readBytes += moved
+      await pace(leaf.index * leafBytes, moved)
       const isKnown = isWhole(leaf, sizeBytes)
       if (isKnown) setHash(piece.hashes, leaf.index - first, hashOfLeaf(leaf, sizeBytes))
       piece.state[leaf.index - first] = isKnown ? known : partly
@@ -108,7 +115,7 @@ async function writePieces(
         throw new Inherited(base, leaf.index * leafBytes)
       }
       setHash(piece.hashes, at, hash)
-      const moved = leaf.runs.reduce((sum, run) => sum + ('zero' in run ? 0 : lengthOf(run)), 0)
+      const moved = bytesOf(leaf)
       readBytes += moved
       await pace(leaf.index * leafBytes, moved)
     }

@@ -3,7 +3,7 @@ import { leafBytes } from '../../source/hash-fold.js'
 import { leafCount } from '../../source/root-of-leaves.js'
 import { headIsCopy, headIsZero } from './head.js'
 import type { StoredCopy } from './image-state.js'
-import { extentOf, hashAt, hashOfLeaf, leavesOf, lengthOf, setHash, zeroPiece, type Leaf } from './leaves.js'
+import { bytesOf, extentOf, hashAt, hashOfLeaf, joined, leavesOf, setHash, zeroPiece, type Leaf } from './leaves.js'
 import type { Writer } from './manifest.js'
 import { peekable, type Peekable } from './peekable.js'
 import { segments, type Segments } from './segments.js'
@@ -108,23 +108,18 @@ function isHeld(
 async function writeLeaf(sink: Segments, leaf: Leaf, sizeBytes: number, isOverOther: boolean): Promise<number> {
   const { offset, length } = extentOf(leaf.index, sizeBytes)
   let at = offset
-  let written = 0
-  for (const run of leaf.runs) {
-    if (isOverOther && run.offset > at) await sink.zero({ offset: at, length: run.offset - at })
-    at = run.offset + lengthOf(run)
-    if ('zero' in run) {
-      if (isOverOther) await sink.zero(run)
-      continue
-    }
-    await sink.data(run.offset, run.data)
-    written += run.data.length
+  const zerosUntil = async (end: number): Promise<void> => {
+    if (isOverOther && end > at) await sink.zero({ offset: at, length: end - at })
+    at = end
   }
-  if (isOverOther && at < offset + length) await sink.zero({ offset: at, length: offset + length - at })
-  return written
-}
-
-function bytesOf({ runs }: Leaf): number {
-  return runs.reduce((sum, run) => sum + ('zero' in run ? 0 : run.data.length), 0)
+  for (const one of joined(leaf.runs.filter((run) => !('zero' in run)))) {
+    if ('zero' in one) continue
+    await zerosUntil(one.offset)
+    await sink.data(one)
+    at += one.parts.reduce((sum, part) => sum + part.length, 0)
+  }
+  await zerosUntil(offset + length)
+  return bytesOf(leaf)
 }
 
 /** The copy's hashes at the positions of the new piece; null without one. */
