@@ -7,6 +7,7 @@ import type { OpenBytes, Source } from '../../source/source.js'
 import type { Capture, Copy, CopyContext } from '../target.js'
 import { clearAway } from './clear-away.js'
 import { explained, type Asking } from './commands.js'
+import { explainFull } from './explain-full.js'
 import { fence } from './fence.js'
 import { createImage } from './head.js'
 import { readImage, unmarked, type ImageState, type StoredCopy } from './image-state.js'
@@ -82,8 +83,11 @@ export async function writeCopy(setting: CephSetting, capture: Capture, context:
       await keepWriter(asking, seals, image, { ...writer, part })
     },
   }
-  const written = await write(job)
-  return commit(job, written)
+  try {
+    return await commit(job, await write(job))
+  } catch (error) {
+    throw await explainFull(setting, error)
+  }
 }
 
 function sourceOf({ sources }: CephSetting, { volume }: Capture): Source {
