@@ -19,8 +19,13 @@ export interface MoveDeps {
   targets: ReadonlyMap<string, Target>
   /** How fast this process may move bytes. */
   throttles: Throttles
+  /** Rejects when Temporal gives no answer within the time; milliseconds. Absent: it cannot be asked. */
+  temporalAnswers?: ((deadlineMs: number) => Promise<unknown>) | undefined
   log: Log
 }
+
+/** What writing and reading back needs of it. */
+export type CopyDeps = Pick<MoveDeps, 'targets' | 'throttles' | 'temporalAnswers' | 'log'>
 
 export type MoveActivities = ReturnType<typeof moveActivities>
 

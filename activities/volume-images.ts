@@ -2,6 +2,7 @@
 import { CodedError } from '../errors/coded-error.js'
 import { matchPattern } from '../source/match-pattern.js'
 import type { RbdSourceOptions, SourcesOptions } from '../source/options.js'
+import type { RbdAccess } from '../source/rbd-access.js'
 import type { ImageName } from '../source/rbd-command.js'
 import { listRbdSnapshots, type RbdSnapshot } from '../source/rbd-queries.js'
 import {
@@ -62,7 +63,7 @@ function volumeImages(access: RbdSourceOptions): VolumeImages {
     setMetadata: async (image, key, value) => setImageMeta(access, image, key, value),
     removeMetadata: async (image, key) => removeImageMeta(access, image, key),
     trash: async () => listTrash(access),
-    removeFromTrash: async (image) => removeFromTrash({ ...access, ...access.trash }, image),
+    removeFromTrash: async (image) => removeFromTrash(trashAccess(access), image),
   }
 }
 
@@ -72,4 +73,10 @@ export function noImages(volumeId: string, host: string | null): CodedError {
     `no source of kind rbd of this mover serves ${host ?? 'nowhere'}, where volume ${volumeId} lies`,
     { cure: 'Give all workers the same `sources`, and each mover the zone of its storage.' },
   )
+}
+
+/** Its keyring is its own, too: without one Ceph's defaults say where it lies. */
+function trashAccess(access: RbdSourceOptions): RbdAccess {
+  const { trash } = access
+  return trash === undefined ? access : { ...access, user: trash.user, keyring: trash.keyring }
 }

@@ -82,6 +82,8 @@ async function work(
     cinder: cloud.cinder,
     imagesOf: openVolumeImages(config.sources),
     throttles: throttlesOf(config),
+    temporalAnswers: async (deadlineMs) =>
+      known.connection.withDeadline(Date.now() + deadlineMs, () => known.connection.workflowService.getSystemInfo({})),
   }
   const connection = await connectWorker(temporal)
   const common = { connection, namespace: temporal.namespace, drainSeconds, log, signal }

@@ -36,9 +36,10 @@ let research: LabCloud
 let typeId: string
 const volumes: string[] = []
 
-/** @param user whose rights the mover has; by default the least that docs/ceph.md names */
-export function depsOf(user: 'least' | 'admin' = 'least'): MoveDeps {
-  const identity = user === 'admin' ? { user } : { user: mark, keyring: join(scratch, 'keyring') }
+/** With the least rights that docs/ceph.md names. @param trash with a user who may delete images, too */
+export function depsOf(trash: 'trash' | null = null): MoveDeps {
+  const keyring = join(scratch, 'keyring')
+  const identity = { user: mark, keyring, ...(trash !== null && { trash: { user: 'admin' } }) }
   const entry = { match: '*@ceph#*', kind: 'rbd', conf: lab.cephConf.prod, ...pools, ...identity }
   const options = sourcesOptions.parse([entry])
   const target = { name: 'second', kind: 'ceph', reads: 'source' } as unknown as Target

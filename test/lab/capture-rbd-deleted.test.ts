@@ -67,8 +67,8 @@ describe('a tenant’s delete', () => {
   it('at the very moment of the capture leaves no image that waits in the trash for us', async () => {
     for (const pauseMs of [0, 150, 300, 450, 600, 800]) {
       const id = await newVolume()
-      // with a user that may delete data: with the least rights the rest of it is told, see below
-      const archive = await archiveOf(id, depsOf('admin'))
+      // with a user for the trash: without one the rest of it is told, see below
+      const archive = await archiveOf(id, depsOf('trash'))
       const taking = archive.take().catch((error: unknown) => error)
       await sleep(pauseMs)
       await payments.deleteVolume(id)
@@ -113,7 +113,7 @@ describe('an image that waits in the trash', () => {
 
   it('because of our snapshot is freed, snapshot and image', async () => {
     const { id, archive, capture } = await inTrash()
-    await archive.release(capture, [], depsOf('admin'))
+    await archive.release(capture, [], depsOf('trash'))
     expect(await trashed(id)).toEqual([])
   })
 
@@ -133,7 +133,7 @@ describe('an image that waits in the trash', () => {
     await rbd('trash', 'mv', volumeImage(id))
     const archive = await archiveOf(id, depsOf(), 120)
     await deletedFromCinder(id)
-    await archive.release(null, [], depsOf('admin'))
+    await archive.release(null, [], depsOf('trash'))
     expect(await trashed(id)).toHaveLength(1)
   })
 })
