@@ -4,7 +4,6 @@
  * Its exit codes are errno's and its words those of `rbd`. When whoever started it is gone, it kills itself, whatever it
  * waits for.
  */
-import { writev } from 'node:fs'
 import { constants } from 'node:os'
 import {
   LibrbdError,
@@ -14,15 +13,17 @@ import {
   type PendingRead,
   type ReadableImage,
 } from './librbd.js'
+import { gatheringOutput } from './gathering-output.js'
 import { type ImageToRead, maxRangeBytes, readRequests } from './range-requests.js'
 import type { Extent } from './source.js'
 import { diffDataHead, diffEnd, diffHead, diffZero } from './write-rbd-diff.js'
 
 /** Enough that the disks have work while an answer is written. */
 const readsInFlight = 6
-const zeros = Buffer.alloc(maxRangeBytes)
+/** Small enough to stay in the processor's cache. */
+const zeros = Buffer.alloc(64 * 1024)
 /** Never `process.stdout`: whoever touches that makes the pipe one that refuses to wait. */
-const stdout = 1
+const stdout = gatheringOutput(1)
 const noWait = Promise.resolve()
 
 let failing = false
@@ -42,9 +43,10 @@ async function serve(wanted: ImageToRead, ranges: AsyncIterable<Extent>): Promis
     const found = `${image.identity} of ${image.size} bytes, not ${wanted.identity} of ${wanted.size}`
     throw new LibrbdError(`rbd: ${wanted.image} is ${found}`, constants.errno.ESTALE)
   }
-  await write(diffHead({ from: null, to: wanted.snapshot, size: wanted.size }))
+  await stdout.add(diffHead({ from: null, to: wanted.snapshot, size: wanted.size }))
   await answer(image, ranges)
-  await write(diffEnd)
+  await stdout.add(diffEnd)
+  await stdout.written()
   await image.close()
 }
 
@@ -77,30 +79,20 @@ async function writeAfter(
   await before
   await read.ended()
   const data = bytes.subarray(0, length)
-  if (data.compare(zeros, 0, length) === 0) await write(diffZero(offset, length))
-  else await write(diffDataHead(offset, length), data)
-}
-
-/** All of it, whatever the pipe takes at once. */
-async function write(...parts: Buffer[]): Promise<void> {
-  for (let left = parts; left.length > 0;) {
-    const written = await new Promise<number>((resolve, reject) => {
-      writev(stdout, left, (error, bytes) => {
-        if (error === null) resolve(bytes)
-        else reject(error)
-      })
-    })
-    left = after(left, written)
+  if (isZero(data)) await stdout.add(diffZero(offset, length))
+  else {
+    await stdout.add(diffDataHead(offset, length), data)
+    // then the memory may be used again
+    await stdout.written()
   }
 }
 
-function after(parts: Buffer[], written: number): Buffer[] {
-  let skip = written
-  return parts.flatMap((part) => {
-    const cut = Math.min(skip, part.length)
-    skip -= cut
-    return cut === part.length ? [] : [part.subarray(cut)]
-  })
+function isZero(data: Buffer): boolean {
+  for (let at = 0; at < data.length; at += zeros.length) {
+    const end = Math.min(at + zeros.length, data.length)
+    if (data.compare(zeros, 0, end - at, at, end) !== 0) return false
+  }
+  return true
 }
 
 try {

@@ -1,8 +1,13 @@
 /** How ranges are cut, and how they are asked of the process that reads them. */
+import { mkdtemp, open, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { answeredRuns, openPieces } from '../../source/answered-ranges.js'
+import { gatheringOutput } from '../../source/gathering-output.js'
 import { rangePieces } from '../../source/range-pieces.js'
 import {
   endOfRequests,
@@ -12,6 +17,7 @@ import {
   readRequests,
 } from '../../source/range-requests.js'
 import type { Extent } from '../../source/source.js'
+import { diffDataHead, diffEnd, diffHead, diffZero } from '../../source/write-rbd-diff.js'
 
 async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
   const found: T[] = []
@@ -70,6 +76,82 @@ describe('ranges', () => {
     ['are no numbers', [{ offset: NaN, length: 1 }]],
   ])('are refused when they %s', async (_, ranges) => {
     await expect(all(rangePieces(ranges, 100, 10))).rejects.toMatchObject({ code: 'CK-SOURCE-ORDER' })
+  })
+})
+
+describe('the answer of the process', () => {
+  const asked = [
+    { offset: 10, length: 5 },
+    { offset: 20, length: 30 },
+    { offset: 50, length: 1 },
+  ]
+  const head = diffHead({ from: null, to: 's', size: 100 })
+  const data = (offset: number, length: number) => [diffDataHead(offset, length), Buffer.alloc(length, 1)]
+  const good = [...data(10, 5), diffZero(20, 30), ...data(50, 1)]
+
+  async function answered(...parts: Buffer[]): Promise<[number, number][]> {
+    const pieces = openPieces()
+    for (const piece of asked) pieces.add(piece)
+    async function* stream() {
+      for (const part of parts) yield await Promise.resolve(part)
+    }
+    const runs = await all(answeredRuns(stream(), pieces, 100, 'ranges'))
+    return runs.map((run) => [run.offset, 'zero' in run ? run.length : run.data.length])
+  }
+
+  it('is taken when it is what was asked for, in any pieces', async () => {
+    expect(await answered(head, ...good, diffEnd)).toEqual([
+      [10, 5],
+      [20, 30],
+      [50, 1],
+    ])
+    const parts = [...data(10, 2), diffZero(12, 3), ...data(20, 1), ...data(21, 29), diffZero(50, 1)]
+    expect(await answered(head, ...parts, diffEnd)).toHaveLength(5)
+  })
+
+  it.each<[string, Buffer[]]>([
+    ['leaves out the last', [head, ...good.slice(0, 3), diffEnd]],
+    ['leaves out one', [head, ...good.slice(0, 2), ...good.slice(3), diffEnd]],
+    ['leaves out everything', [head, diffEnd]],
+    ['ends early', [head, ...good]],
+    ['gives more', [head, ...good, diffZero(60, 1), diffEnd]],
+    ['gives another place', [head, ...data(11, 4), diffEnd]],
+    ['runs into what was not asked for', [head, ...data(10, 6), diffEnd]],
+    ['joins two ranges', [head, ...data(10, 5), diffZero(20, 31), diffEnd]],
+    ['is of another size', [diffHead({ from: null, to: 's', size: 101 }), ...good, diffEnd]],
+    ['is a difference', [diffHead({ from: 'r', to: 's', size: 100 }), ...good, diffEnd]],
+  ])('is refused when it %s', async (_, parts) => {
+    await expect(answered(...parts)).rejects.toMatchObject({ code: 'CK-SOURCE-STREAM' })
+  })
+
+  it('makes whoever asks wait while 256 pieces are open', async () => {
+    const pieces = openPieces()
+    for (let offset = 0; offset < 256; offset += 1) pieces.add({ offset, length: 1 })
+    let hasRoom = false
+    const waiting = pieces.room().then(() => (hasRoom = true))
+    await nextTurn()
+    expect(hasRoom).toBe(false)
+    expect(pieces.take(0, 1)).toBe(true)
+    await waiting
+  })
+
+  it('is written whole and in order by what gathers it', async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'cinderkeep-out-'))
+    const file = await open(join(dir, 'out'), 'w+')
+    try {
+      const parts = Array.from({ length: 3000 }, (__, at) => Buffer.alloc((at * 37) % 5000, at))
+      const output = gatheringOutput(file.fd)
+      for (const [at, part] of parts.entries()) {
+        await output.add(part, Buffer.from([at % 256]))
+        if (at % 700 === 0) await output.written()
+      }
+      await output.written()
+      const expected = Buffer.concat(parts.flatMap((part, at) => [part, Buffer.from([at % 256])]))
+      expect((await readFile(join(dir, 'out'))).equals(expected)).toBe(true)
+    } finally {
+      await file.close()
+      await rm(dir, { recursive: true })
+    }
   })
 })
 
