@@ -15,8 +15,6 @@ const permanent = new Set<string>([
   'CK-BACKUP-GONE',
   'CK-COPY-GONE',
   'CK-SAME-CLUSTER',
-  'CK-COPY-GONE',
-  'CK-SAME-CLUSTER',
   'CK-COPY-HAS-DEPENDENTS',
   'CK-FORCE-REFUSED',
   'CK-CLOUD-BAD-REQUEST',
