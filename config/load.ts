@@ -46,7 +46,6 @@ export async function loadConfig(request: LoadRequest): Promise<Config> {
       captureMaxAgeSeconds: options.pace.captureMaxAge,
     },
     drainSeconds: options.drain,
-    mover: options.mover,
     log: options.log,
   }
 }

@@ -53,8 +53,6 @@ export async function activityBench() {
     serverName: async () => null,
     appliedPolicyHash: async () => null,
     limits: { targets: new Map(), sources: [] },
-    throttles: { targets: new Map() },
-    imagesOf: () => undefined,
     pausedScopes: async () => [],
     // no act here asks Temporal
     workflows: undefined as unknown as Deps['workflows'],

@@ -39,18 +39,17 @@ export interface Cinderkeep {
 
 /**
  * Starts listener, control and mover, one process each, with a target `cinder` and this configuration's policies.
- * @param given.targets beside `cinder`
  * @param given.cinderUrl instead of the catalogue's address of Cinder
  */
 export async function startCinderkeep(
   lab: Lab,
-  given: { policies: Record<string, unknown>; cinderUrl?: string; targets?: Record<string, unknown> },
+  given: { policies: Record<string, unknown>; cinderUrl?: string },
 ): Promise<Cinderkeep> {
   const dir = await mkdtemp(join(tmpdir(), 'cinderkeep-acceptance-'))
   const installation = randomUUID()
   const queue = `ck-acceptance-${randomBytes(4).toString('hex')}`
   const configFile = join(dir, 'cinderkeep.yaml')
-  await writeFile(configFile, configuration(lab, { installation, queue, ...given }))
+  await writeFile(configFile, configuration(lab, { installation, queue, policies: given.policies }))
   const address = process.env['TEMPORAL_ADDRESS']
   if (address === undefined) throw new Error('TEMPORAL_ADDRESS is not set: run this test with `npm run test:lab`')
   // policies are applied to a namespace: each configuration needs its own
@@ -108,11 +107,8 @@ export async function startCinderkeep(
   }
 }
 
-function configuration(
-  lab: Lab,
-  given: { installation: string; queue: string; policies: unknown; targets?: Record<string, unknown> },
-): string {
-  const { installation, queue, policies, targets = {} } = given
+function configuration(lab: Lab, given: { installation: string; queue: string; policies: unknown }): string {
+  const { installation, queue, policies } = given
   return stringify({
     installation,
     listen: { queue, bind: [{ exchange: 'openstack', topics: ['notifications'] }] },
@@ -122,7 +118,6 @@ function configuration(
         ...{ kind: 'cinder-backup', restoreRetrySeconds: 5 },
         ...(lab.backupDriver === 'posix' && { driver: 'chunked' }),
       },
-      ...targets,
     },
     policies,
     pace: { heartbeat: '10s', firstRetry: '6s' },
