@@ -45,12 +45,13 @@ rabbit_ctl() {
 }
 
 # Cinder's queues do not outlive the broker, and a request that comes before its service has declared its queue again is
-# lost without a word: the volume stays "deleting". So a broker counts as started once the services that run consume.
+# lost without a word: the volume stays "creating" or "deleting". So a broker counts as started once all that is asked for of
+# the services that run is consumed. cinder-volume listens twice, and comes back twice: for itself and for its backend.
 cinder_consumes() {
-  local consumed service
+  local consumed queue
   consumed=$(rabbit_ctl --quiet --no-table-headers list_consumers queue_name 2>/dev/null) || return
-  for service in cinder-scheduler cinder-volume cinder-backup; do
-    ! runs "$service" || grep -qE "^$service\.lab(@ceph)?\s*$" <<<"$consumed" || return
+  for queue in cinder-scheduler{,.lab} cinder-backup{,.lab} cinder-volume{,.lab@ceph,.lab@ceph.lab}; do
+    ! runs "${queue%%.*}" || grep -qE "^$queue\s*$" <<<"$consumed" || return
   done
 }
 
