@@ -2,7 +2,8 @@ import { CodedError } from '../errors/coded-error.js'
 import type { Volume } from '../openstack/cinder.js'
 import { assess } from '../policy/assess.js'
 import type { Decision } from '../policy/policy.js'
-import type { ArchivePlan, AssessRequest, TargetPlan, Verdict } from '../workflows/messages.js'
+import type { Source } from '../source/source.js'
+import type { ArchivePlan, AssessRequest, CapturedBy, TargetPlan, Verdict } from '../workflows/messages.js'
 import { controlQueue, moveQueue, reconcileEvent, scheduleEvent } from '../workflows/messages.js'
 import { archiveIdOf } from './archive-id.js'
 import type { Deps } from './control-activities.js'
@@ -86,13 +87,15 @@ async function plan(
   volume: Volume,
   decision: Decision,
 ): Promise<ArchivePlan> {
-  const zone = deps.sources.find(volume.host)?.zone
+  const source = deps.sources.find(volume.host)
+  const zone = source?.zone
   const queueOf = (where: 'control' | 'move') =>
     where === 'move' && zone !== undefined ? moveQueue(zone) : controlQueue
   const targets = decision.copies.map(({ target, force }): TargetPlan => {
     const { kind, queues } = findTarget(deps.targets, target)
     return { target, kind, force, writeQueue: queueOf(queues.write), verifyQueue: queueOf(queues.verify) }
   })
+  const capturedBy = capturedByOf(deps, volume, source, targets)
   const archiveId = archiveIdOf(deps.installation, volumeId, slot, attempt)
   const permits = permitsOf(deps.limits, await deps.pausedScopes(), {
     host: volume.host,
@@ -106,5 +109,19 @@ async function plan(
     pace: deps.pace,
     permits,
     ...(volume.host !== null && { backend: volume.host }),
+    ...(capturedBy !== undefined && { capturedBy }),
   }
+}
+
+/** We take the snapshot ourselves when nobody needs one of Cinder's: it is in nobody's way, and can become a base. */
+function capturedByOf(
+  deps: Deps,
+  { id: volumeId, host, nameId }: Volume,
+  source: Source | undefined,
+  targets: TargetPlan[],
+): CapturedBy | undefined {
+  const readsSource = targets.every(({ target }) => findTarget(deps.targets, target).reads === 'source')
+  if (source?.kind !== 'rbd' || !readsSource) return undefined
+  const seconds = Math.floor(Date.now() / 1000)
+  return { maker: 'rbd', queue: moveQueue(source.zone), seconds, place: { volumeId, host, nameId } }
 }

@@ -1,10 +1,6 @@
 /** The acts of the control worker: REST calls only, no bytes. One file an act. */
 import type { WorkflowClient } from '@temporalio/client'
-import type { Cinder } from '../openstack/cinder.js'
 import type { Policy } from '../policy/policy.js'
-import type { Sources } from '../source/source.js'
-import type { Log } from '../log/log.js'
-import type { Target } from '../targets/target.js'
 import type { Pace } from '../workflows/messages.js'
 import { assessVolume } from './assess.js'
 import { awaitArchive } from './await-archive.js'
@@ -13,27 +9,23 @@ import { endedArchives } from './ended-archives.js'
 import { findHolders } from './find-holders.js'
 import { listCopies } from './list-copies.js'
 import { markCopy } from './mark-copy.js'
-import { moveActivities } from './move-activities.js'
+import { moveActivities, type MoveDeps } from './move-activities.js'
 import type { PermitLimits } from './permits-of.js'
 import { planVerify } from './plan-verify.js'
 import { reconcile } from './reconcile.js'
-import { releaseCapture } from './release-capture.js'
 import { removeTemporaries } from './remove-temporaries.js'
 import { requestPermit } from './request-permit.js'
 import { runPolicy } from './run-policy.js'
-import { takeCapture } from './take-capture.js'
 import { tellBrakes } from './tell-brakes.js'
 import { undoArchive } from './undo-archive.js'
 
 /** What the acts need; built once a process. */
-export interface Deps {
-  installation: string
+export interface Deps extends MoveDeps {
   policies: Policy[]
   /** SHA-256 of the policies, hex. */
   policyHash: string
   pace: Pace
   internalProjectId: string | null
-  cinder: Cinder
   /** The project's name; null where it may not be read. */
   projectName(id: string): Promise<string | null>
   /** The server's name; null where there is no such server, or it may not be seen. Remembered for some minutes. */
@@ -41,12 +33,9 @@ export interface Deps {
   /** Hash of the policies that were applied last in the namespace; null: none ever were. Remembered for some seconds. */
   appliedPolicyHash(): Promise<string | null>
   limits: PermitLimits
-  sources: Sources
-  targets: ReadonlyMap<string, Target>
   /** Scopes on which somebody stopped all work (`all`, `target:…`, `backend:…`); cached some seconds. */
   pausedScopes(): Promise<string[]>
   workflows: WorkflowClient
-  log: Log
 }
 
 export type ControlActivities = ReturnType<typeof controlActivities>
@@ -60,8 +49,6 @@ export function controlActivities(deps: Deps) {
     listCopies: listCopies(deps),
     awaitArchive: awaitArchive(deps),
     undoArchive: undoArchive(deps),
-    takeCapture: takeCapture(deps),
-    releaseCapture: releaseCapture(deps),
     removeTemporaries: removeTemporaries(deps),
     markCopy: markCopy(deps),
     requestPermit: requestPermit(deps),

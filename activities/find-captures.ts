@@ -1,6 +1,6 @@
 import type { Snapshot } from '../openstack/cinder.js'
 import type { CaptureRequest } from './take-capture.js'
-import type { Deps } from './control-activities.js'
+import type { MoveDeps } from './move-activities.js'
 
 export const captureName = (archiveId: string): string => `ck-${archiveId}`
 
@@ -23,7 +23,7 @@ export function captureMetadata(
 
 /** The archive's snapshots, oldest first: never another installation's, never a tenant's of the same name. */
 export async function findCaptures(
-  { cinder, installation }: Pick<Deps, 'cinder' | 'installation'>,
+  { cinder, installation }: Pick<MoveDeps, 'cinder' | 'installation'>,
   { archiveId, volumeId }: { archiveId: string; volumeId: string },
 ): Promise<Snapshot[]> {
   const found: Snapshot[] = []

@@ -13,7 +13,7 @@ export interface CopyMark {
   reason: string | null
 }
 
-const lost = new Set<string>(['CK-BACKUP-GONE', 'CK-COPY-NOT-OURS'])
+const lost = new Set<string>(['CK-BACKUP-GONE', 'CK-COPY-GONE', 'CK-COPY-NOT-OURS'])
 
 /** Writes the mark on the target. A copy that is gone, or no longer says that it is ours, is damaged whatever was found. */
 export function markCopy({ targets, log }: Deps) {

@@ -1,16 +1,40 @@
-/** The acts that move bytes, near the storage: task queue `move@<zone>`. */
+/** The acts near the storage: what moves bytes, and snapshots on the storage itself. Task queue `move@<zone>`. */
 import type { Log } from '../log/log.js'
+import type { Cinder } from '../openstack/cinder.js'
+import type { Sources } from '../source/source.js'
 import type { Target } from '../targets/target.js'
+import { releaseCapture } from './release-capture.js'
+import { takeCapture } from './take-capture.js'
+import type { Throttles } from './throttle.js'
 import { verifyCopy } from './verify-copy.js'
+import type { FindVolumeImages } from './volume-images.js'
 import { writeCopy } from './write-copy.js'
 
+/** What the acts need; built once a process. */
 export interface MoveDeps {
+  installation: string
+  cinder: Cinder
+  sources: Sources
+  imagesOf: FindVolumeImages
   targets: ReadonlyMap<string, Target>
+  /** How fast this process may move bytes. */
+  throttles: Throttles
+  /** Rejects when Temporal gives no answer within the time; milliseconds. Absent: it cannot be asked. */
+  temporalAnswers?: ((deadlineMs: number) => Promise<unknown>) | undefined
   log: Log
 }
+
+/** What writing and reading back needs of it. */
+export type CopyDeps = Pick<MoveDeps, 'targets' | 'throttles' | 'temporalAnswers' | 'log'>
 
 export type MoveActivities = ReturnType<typeof moveActivities>
 
 export function moveActivities(deps: MoveDeps) {
-  return { writeCopy: writeCopy(deps), verifyCopy: verifyCopy(deps) }
+  return {
+    writeCopy: writeCopy(deps),
+    verifyCopy: verifyCopy(deps),
+    // Cinder's from the control worker, RBD snapshots from the movers that reach the image
+    takeCapture: takeCapture(deps),
+    releaseCapture: releaseCapture(deps),
+  }
 }

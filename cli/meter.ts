@@ -24,7 +24,7 @@ export function createMeter(clock: () => number = () => performance.now()): Mete
   let phase = ''
   let samples: { at: number; bytes: number }[] = []
   return {
-    read({ phase: now, doneBytes, totalBytes }) {
+    read({ phase: now, doneBytes, totalBytes, bytesPerSecond }) {
       if (doneBytes === undefined) return now
       const at = clock()
       // another phase counts other bytes; fewer than before: it began again
@@ -36,7 +36,9 @@ export function createMeter(clock: () => number = () => performance.now()): Mete
         totalBytes === undefined ? size(doneBytes) : `${size(doneBytes)} of ${size(totalBytes)} (${share} %)`,
       ]
       const first = samples[0] ?? { at, bytes: doneBytes }
-      const rate = at > first.at ? ((doneBytes - first.bytes) * 1000) / (at - first.at) : 0
+      // the mover saw every step; what is seen here from time to time is less exact, and late
+      const seen = at > first.at ? ((doneBytes - first.bytes) * 1000) / (at - first.at) : 0
+      const rate = bytesPerSecond ?? seen
       if (rate > 0) {
         parts.push(`${size(Math.round(rate))}/s`)
         if (totalBytes !== undefined) parts.push(`${span((totalBytes - doneBytes) / rate)} left`)

@@ -8,6 +8,7 @@ import { policyHash } from '../policy/policy-hash.js'
 import type { VolumeFacts } from '../policy/policy.js'
 import { commandLog, configOf, type Cli, type GlobalOptions } from './context.js'
 import { exitCodes, type ExitCode } from './exit-code.js'
+import { fullReads } from './full-reads.js'
 import { knownOfPolicies, type Known } from './known-of-policies.js'
 import { listFacts } from './list-facts.js'
 import { openCloud, type Cloud } from './open-cloud.js'
@@ -81,6 +82,7 @@ async function warnOfRoom(
   const targets = openTargets(config.targets, { cinder, sources, installation, log: commandLog(config) })
   const context = { signal: cli.signal, report: () => undefined }
   for (const plan of plans) {
+    plan.warnings.push(...fullReads(plan, targets, sources, hosts))
     try {
       plan.warnings.push(...(await roomFor(plan, targets, hosts, context)))
     } catch (error) {

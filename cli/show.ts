@@ -1,4 +1,6 @@
 import type { Command } from 'commander'
+import { commandsByHand } from '../targets/by-hand.js'
+import type { Copy } from '../targets/target.js'
 import type { RecoveryPoint } from '../workflows/messages.js'
 import { configOf, type Cli, type GlobalOptions } from './context.js'
 import { exitCodes, type ExitCode } from './exit-code.js'
@@ -16,11 +18,19 @@ export async function show(cli: Cli, command: Command, written: string): Promise
   const { volumeId, points } = await readPoints(cli, config, volume)
   const point = findPoint(volume, volumeId, points, name)
   const asJson = command.optsWithGlobals<GlobalOptions>().json === true
-  cli.output.result(asJson ? json(pointJson(point)) : toText(point, Date.now()))
+  const byHand = (copy: Copy): string[] => commandsByHand(config.targets[copy.target], copy)
+  cli.output.result(asJson ? json(withCommands(point, byHand)) : toText(point, Date.now(), byHand))
   return exitCodes.done
 }
 
-function toText(point: RecoveryPoint, now: number): string {
+/** As `points --json`, with the commands beside each copy. */
+function withCommands(point: RecoveryPoint, byHand: (copy: Copy) => string[]) {
+  const { copies, ...rest } = pointJson(point)
+  const commands = point.copies.map(byHand)
+  return { ...rest, copies: copies.map((copy, at) => ({ ...copy, byHand: commands[at] ?? [] })) }
+}
+
+function toText(point: RecoveryPoint, now: number, byHand: (copy: Copy) => string[]): string {
   const facts: [string, string][] = [
     ['point', point.point],
     ['volume', point.volumeId],
@@ -44,5 +54,8 @@ function toText(point: RecoveryPoint, now: number): string {
   ])
   const copies = table(['copy on', 'state', 'verified', 'written', 'stored', 'built upon', 'remarks'], rows, [3, 4])
   const width = Math.max(...facts.map(([name]) => name.length))
-  return [...facts.map(([name, value]) => `${name.padEnd(width)}  ${value}`), '', copies].join('\n')
+  const withoutUs = point.copies
+    .filter(({ state }) => state !== 'writing' && state !== 'removing')
+    .flatMap((copy) => ['', `without Cinderkeep, from ${copy.target}:`, ...byHand(copy).map((one) => `  ${one}`)])
+  return [...facts.map(([name, value]) => `${name.padEnd(width)}  ${value}`), '', copies, ...withoutUs].join('\n')
 }

@@ -2,7 +2,7 @@ import type { ListenOptions } from '../listener/options.js'
 import type { Policy } from '../policy/policy.js'
 import type { SourcesOptions } from '../source/options.js'
 import type { TargetsOptions } from '../targets/options.js'
-import type { TemporalOptions } from './schema.js'
+import type { MoverOptions, TemporalOptions } from './schema.js'
 
 /** `cinderkeep.yaml`, checked, with defaults and what the environment adds. */
 export interface Config {
@@ -25,5 +25,6 @@ export interface Config {
   reconcileSeconds: number
   pace: { heartbeatSeconds: number; firstRetrySeconds: number; captureMaxAgeSeconds: number }
   drainSeconds: number
+  mover: MoverOptions
   log: 'debug' | 'info' | 'warn' | 'error'
 }

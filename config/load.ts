@@ -46,6 +46,7 @@ export async function loadConfig(request: LoadRequest): Promise<Config> {
       captureMaxAgeSeconds: options.pace.captureMaxAge,
     },
     drainSeconds: options.drain,
+    mover: options.mover,
     log: options.log,
   }
 }

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { listenOptions } from '../listener/options.js'
 import { duration, policiesOptions } from '../policy/options.js'
 import { sourcesOptions } from '../source/options.js'
-import { targetsOptions } from '../targets/options.js'
+import { byteCount, targetsOptions } from '../targets/options.js'
 
 const path = z.string().min(1)
 
@@ -84,9 +84,21 @@ export const configOptions = z
       .describe(
         'After SIGTERM, what moves bytes may go on for this long before it is cut off, to be resumed elsewhere.',
       ),
+    mover: z
+      .strictObject({
+        bandwidth: byteCount
+          .optional()
+          .describe(
+            'How much one mover moves at most, to and from all targets together, in each second: `500MiB`. Without it, no limit. ' +
+              '`targets.NAME.bandwidth` limits what goes to one target.',
+          ),
+      })
+      .prefault({})
+      .describe('The processes that move bytes.'),
     log: z.enum(['debug', 'info', 'warn', 'error']).default('info').describe('The least that is logged.'),
   })
   .describe('cinderkeep.yaml')
 
 export type ConfigOptions = z.output<typeof configOptions>
 export type TemporalOptions = ConfigOptions['temporal']
+export type MoverOptions = ConfigOptions['mover']

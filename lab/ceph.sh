@@ -47,6 +47,10 @@ auth allow insecure global id reclaim = false
 admin socket =
 [client.cinderkeep]
 keyring = $root/ceph.client.cinderkeep.keyring
+[client.ck-write]
+keyring = $root/ceph.client.ck-write.keyring
+[client.ck-remove]
+keyring = $root/ceph.client.ck-remove.keyring
 [mon]
 log file = $LOG/$1-mon.log
 admin socket = $root/run/mon.asok
@@ -113,13 +117,17 @@ ceph_pools() { # CLUSTER POOL...
 
 # client.cinderkeep, with the least that suffices. On prod: make, read and remove RBD snapshots, never write data (header and
 # object map change with a snapshot); parents are read. On backup: read what Cinder's Ceph driver wrote.
+# client.ck-write and client.ck-remove, for a target of kind ceph: RBD's own objects and hash trees in the pool archives.
 ceph_users() {
-  ceph_user prod 'allow rx pool=volumes, allow rwx pool=volumes object_prefix rbd_header, allow rwx pool=volumes object_prefix rbd_object_map, allow rx pool=images'
-  ceph_user backup 'profile rbd-read-only pool=backups'
+  local archives='allow r pool=archives, allow rwx pool=archives object_prefix rbd_, allow rwx pool=archives object_prefix ck-tree.'
+  ceph_user prod cinderkeep 'allow r class-read pool=volumes, allow r class-read pool=images, allow rwx pool=volumes object_prefix rbd_header, allow rwx pool=volumes object_prefix rbd_object_map'
+  ceph_user backup cinderkeep 'profile rbd-read-only pool=backups'
+  ceph_user backup ck-write "$archives"
+  ceph_user backup ck-remove "$archives"
   mkdir -p /etc/ceph
   ln -sfn "$LAB/ceph-prod/keyring" "$(ceph_link)"
 }
-ceph_user() { # CLUSTER OSD-CAPABILITIES
-  local keyring=$LAB/ceph-$1/ceph.client.cinderkeep.keyring
-  [ -f "$keyring" ] || ceph_cmd "$1" auth get-or-create client.cinderkeep mon 'profile rbd' osd "$2" -o "$keyring"
+ceph_user() { # CLUSTER USER OSD-CAPABILITIES
+  local keyring=$LAB/ceph-$1/ceph.client.$2.keyring
+  [ -f "$keyring" ] || ceph_cmd "$1" auth get-or-create "client.$2" mon 'profile rbd' osd "$3" -o "$keyring"
 }

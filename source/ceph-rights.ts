@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
 import { CommandFailed } from './command-errors.js'
-import type { RbdSourceOptions } from './options.js'
+import type { RbdAccess } from './rbd-access.js'
 import { explainRbdFailure, isDenied } from './rbd-command.js'
 import { rbdImageInfo } from './rbd-queries.js'
 import { runCommand, type Command, type CommandOptions } from './run-command.js'
@@ -23,7 +23,7 @@ const noImage = 'cinderkeep-doctor-looks-for-nothing'
  * user who may read the pool is told so.
  * @throws CodedError `CK-SOURCE-…`
  */
-export async function mustReadPool(options: RbdSourceOptions, pool: string, run: CommandOptions = {}): Promise<void> {
+export async function mustReadPool(options: RbdAccess, pool: string, run: CommandOptions = {}): Promise<void> {
   try {
     const parents = [options.pool, ...options.parents].filter((other) => other !== pool)
     await rbdImageInfo({ ...options, pool, parents }, noImage, run)
@@ -33,17 +33,26 @@ export async function mustReadPool(options: RbdSourceOptions, pool: string, run:
   }
 }
 
+/** What the names of RBD's objects begin with: bytes, names of images, what changes with an RBD snapshot. */
+export const rbdObjects = {
+  data: 'rbd_data.',
+  names: 'rbd_id.',
+  headers: 'rbd_header.',
+  objectMaps: 'rbd_object_map.',
+} as const
+
 /**
- * Whether the user could write or delete the data of images. To see it, an object is asked to be removed that cannot
- * exist: Ceph looks at the right first, and then finds nothing to remove.
+ * Whether the user could write or delete objects whose names begin so. To see it, an object is asked to be removed that
+ * cannot exist: Ceph looks at the right first, and then finds nothing to remove.
  * @throws CodedError `CK-SOURCE-…`
  */
-export async function mayWriteData(
-  options: RbdSourceOptions,
+export async function mayChangeObjects(
+  options: RbdAccess,
   pool: string,
+  prefix: string,
   run: CommandOptions = {},
 ): Promise<boolean> {
-  const object = `rbd_data.cinderkeep-doctor-${randomUUID()}`
+  const object = `${prefix}cinderkeep-doctor-${randomUUID()}`
   try {
     await runCommand(command('rados', options, ['--pool', pool, 'rm', object], `rados rm ${pool}/${object}`), run)
   } catch (error) {
@@ -60,7 +69,7 @@ const authAnswer = z.array(
 )
 
 /** The user's own capabilities, or null where it may not see them: only users with far too many rights may. */
-export async function capsOf(options: RbdSourceOptions, run: CommandOptions = {}): Promise<CephCaps | null> {
+export async function capsOf(options: RbdAccess, run: CommandOptions = {}): Promise<CephCaps | null> {
   const asked = command('ceph', options, ['auth', 'get', `client.${options.user}`, '--format', 'json'], 'ceph auth get')
   try {
     // the answer holds the key as well: nothing but the capabilities leaves this function
@@ -82,12 +91,7 @@ function understandCaps(answer: string, asked: Command) {
   }
 }
 
-function command(
-  name: 'ceph' | 'rados',
-  { conf, user, keyring }: RbdSourceOptions,
-  args: string[],
-  title: string,
-): Command {
+function command(name: 'ceph' | 'rados', { conf, user, keyring }: RbdAccess, args: string[], title: string): Command {
   const identity = ['--conf', conf, '--id', user, ...(keyring === undefined ? [] : ['--keyring', keyring])]
   return { name, args: [...identity, ...args], title, packageName: 'ceph-common', isComplaint: () => false }
 }

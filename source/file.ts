@@ -2,11 +2,13 @@
 import type { FileHandle } from 'node:fs/promises'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
+import { CodedError } from '../errors/coded-error.js'
 import { fileFailure, fileLost, fileMissing, isMissing } from './file-errors.js'
 import { type FoundFile, identifyFile } from './identify-file.js'
 import { snapshotObject, volumeObject } from './object-names.js'
 import type { FileSourceOptions } from './options.js'
-import type { BytesRef, DataRun, Extent, OpenBytes, Source } from './source.js'
+import { rangePieces } from './range-pieces.js'
+import type { BytesRef, DataRun, Extent, OpenBytes, ReadOptions, Source, ZeroRun } from './source.js'
 
 /** Read at once, and the grain of what counts as zero: a hole costs its reading, but neither hashing nor moving. */
 const pieceBytes = 1024 * 1024
@@ -22,6 +24,7 @@ export function fileSource({ dir, zone }: FileSourceOptions): Source {
 }
 
 async function openFile(dir: string, ref: BytesRef): Promise<OpenBytes> {
+  if (ref.rbdSnapshot !== undefined) throw noRbdSnapshots(ref.rbdSnapshot.name)
   const snapshot = snapshotObject(ref)
   const volumePath = join(dir, volumeObject(ref))
   const path = snapshot === null ? volumePath : join(dir, snapshot)
@@ -40,15 +43,31 @@ function openFound(path: string, found: FoundFile): OpenBytes {
     if (now?.identity !== found.identity) throw fileLost(path, 'was deleted, replaced or written while it was read')
   }
 
-  async function* read(signal?: AbortSignal): AsyncGenerator<DataRun, void, undefined> {
+  /** @param ranges what to read, in pieces of at most `pieceBytes` */
+  async function* readPieces(
+    ranges: Iterable<Extent> | AsyncIterable<Extent>,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<DataRun | ZeroRun, void, undefined> {
     signal?.throwIfAborted()
     const handle = await openForReading(path)
     try {
       // the name may lead elsewhere by now
       await confirm()
-      yield* nonZeroPieces(handle, path, found.sizeBytes, signal)
+      for await (const { offset, length } of rangePieces(ranges, found.sizeBytes, pieceBytes)) {
+        signal?.throwIfAborted()
+        const data = await readFully(handle, path, offset, length)
+        const isZero = data.compare(zeros, 0, length) === 0
+        yield isZero ? { offset, length, zero: true } : { offset, data }
+      }
     } finally {
       await handle.close()
+    }
+  }
+
+  async function* read(signal?: AbortSignal, { from = 0 }: ReadOptions = {}): AsyncGenerator<DataRun, void, undefined> {
+    const offset = Math.min(from, found.sizeBytes)
+    for await (const run of readPieces([{ offset, length: found.sizeBytes - offset }], signal)) {
+      if (!('zero' in run)) yield run
     }
   }
 
@@ -57,6 +76,7 @@ function openFound(path: string, found: FoundFile): OpenBytes {
     identity: found.identity,
     confirm,
     read,
+    readRanges: readPieces,
     // Node cannot ask a file system for its holes, and a block device has none: they are found by reading
     extents: async (signal) => {
       const extents: Extent[] = []
@@ -67,19 +87,6 @@ function openFound(path: string, found: FoundFile): OpenBytes {
       }
       return extents
     },
-  }
-}
-
-async function* nonZeroPieces(
-  handle: FileHandle,
-  path: string,
-  sizeBytes: number,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<DataRun, void, undefined> {
-  for (let offset = 0; offset < sizeBytes; offset += pieceBytes) {
-    signal?.throwIfAborted()
-    const data = await readFully(handle, path, offset, Math.min(pieceBytes, sizeBytes - offset))
-    if (data.compare(zeros, 0, data.length) !== 0) yield { offset, data }
   }
 }
 
@@ -102,4 +109,10 @@ async function openForReading(path: string): Promise<FileHandle> {
     if (isMissing(error)) throw fileLost(path, 'was deleted before it was read')
     throw fileFailure(path, error)
   }
+}
+
+function noRbdSnapshots(name: string): CodedError {
+  return new CodedError('CK-SOURCE-FILE', `the RBD snapshot ${name} was asked of a source of files`, {
+    cure: 'sources[].match leads to another storage than when the snapshot was made: mend it, nothing was read.',
+  })
 }

@@ -9,6 +9,9 @@ export interface HashBytesOptions {
   onProgress?: ((doneBytes: number) => void) | undefined
 }
 
+/** As much of `OpenBytes` as hashing needs. */
+export type HashableBytes = Pick<OpenBytes, 'sizeBytes' | 'read' | 'confirm'>
+
 /** After so many bytes the event loop gets its turn, however fast the source is: heartbeats must go on. */
 const turnBytes = 8 * 1024 * 1024
 
@@ -17,7 +20,10 @@ const turnBytes = 8 * 1024 * 1024
  * in time.
  * @throws CodedError `CK-CAPTURE-LOST` when the snapshot is gone, else whatever the source throws, or the signal's reason
  */
-export async function hashBytes(bytes: OpenBytes, { signal, onProgress }: HashBytesOptions = {}): Promise<HashedBytes> {
+export async function hashBytes(
+  bytes: HashableBytes,
+  { signal, onProgress }: HashBytesOptions = {},
+): Promise<HashedBytes> {
   const tree = createHashTree(bytes.sizeBytes)
   let readBytes = 0
   let sinceTurn = 0

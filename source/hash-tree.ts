@@ -7,11 +7,9 @@
  * The prefixes keep a leaf from passing as a node, the size keeps a volume from passing as one with fewer zeros at its
  * end. A volume of no bytes has no leaf and no top: its root is SHA-256(02 ‖ eight zero bytes).
  */
-import { createHash } from 'node:crypto'
 import { CodedError } from '../errors/coded-error.js'
+import { createHashFold, leafBytes, leafHash, rootHash, zeroLeafHash } from './hash-fold.js'
 import type { DataRun } from './source.js'
-
-export const leafBytes = 4 * 1024 * 1024
 
 const zeros = Buffer.alloc(64 * 1024)
 
@@ -22,15 +20,26 @@ export interface HashTree {
   finish(): string
 }
 
+export interface HashTreeOptions {
+  /**
+   * Is told of every leaf in its order, as soon as it is complete. `isZero` is whether it is known without reading
+   * that it holds zeros alone: a leaf of zeros that were added as bytes may say false, its hash is the same.
+   * A gap calls this once for each of its leaves.
+   */
+  onLeaf?: ((index: number, hash: Buffer, isZero: boolean) => void) | undefined
+}
+
 /**
  * Computes the tree while bytes pass by. Memory: one hash for each level of the tree; a gap costs as many hashes as the
  * tree is high, however long it is.
  * @throws CodedError `CK-SOURCE-ORDER` from `add` for a run that does not follow the one before, or leaves the volume
  */
-export function createHashTree(sizeBytes: number): HashTree {
-  const fold = createFold()
+export function createHashTree(sizeBytes: number, { onLeaf }: HashTreeOptions = {}): HashTree {
+  const fold = createHashFold()
   let leaf = leafHash()
+  let holdsData = false
   let position = 0
+  let index = 0
 
   function toLeafEnd(): number {
     return Math.min(leafBytes - (position % leafBytes), sizeBytes - position)
@@ -39,26 +48,35 @@ export function createHashTree(sizeBytes: number): HashTree {
   function advance(length: number): void {
     position += length
     if (position % leafBytes !== 0 && position !== sizeBytes) return
-    fold.add(leaf.digest())
+    const hash = leaf.digest()
+    fold.add(hash)
+    onLeaf?.(index, hash, !holdsData)
+    index += 1
+    holdsData = false
     leaf = leafHash()
   }
 
   function addBytes(data: Uint8Array): void {
     for (let done = 0; done < data.length;) {
       const length = Math.min(toLeafEnd(), data.length - done)
+      holdsData = true
       leaf.update(data.subarray(done, done + length))
       advance(length)
       done += length
     }
   }
 
+  function addZeroLeaves(count: number): void {
+    fold.addZeroLeaves(count)
+    position += count * leafBytes
+    for (const end = index + count; index < end; index += 1) onLeaf?.(index, zeroLeafHash(leafBytes), true)
+  }
+
   function addZeros(until: number): void {
     while (position < until) {
       const wholeLeaves = position % leafBytes === 0 ? Math.floor((until - position) / leafBytes) : 0
-      if (wholeLeaves > 0) {
-        fold.addZeroLeaves(wholeLeaves)
-        position += wholeLeaves * leafBytes
-      } else {
+      if (wholeLeaves > 0) addZeroLeaves(wholeLeaves)
+      else {
         const length = Math.min(toLeafEnd(), until - position, zeros.length)
         leaf.update(zeros.subarray(0, length))
         advance(length)
@@ -77,78 +95,9 @@ export function createHashTree(sizeBytes: number): HashTree {
     },
     finish: () => {
       addZeros(sizeBytes)
-      const size = Buffer.alloc(8)
-      size.writeBigUInt64LE(BigInt(sizeBytes))
-      const top = fold.top() ?? Buffer.alloc(0)
-      return `sha256-4m:${sha256(2, size, top).toString('hex')}`
+      return rootHash(sizeBytes, fold.top())
     },
   }
-}
-
-/**
- * Folds leaves into nodes as they come. The stack holds one whole subtree for each bit of the number of leaves so far,
- * the largest first; promoting odd nodes is the same as joining what is left from the right.
- */
-function createFold(): { add(hash: Buffer): void; addZeroLeaves(count: number): void; top(): Buffer | undefined } {
-  const stack: { hash: Buffer; leaves: number }[] = []
-  let count = 0
-
-  function push(hash: Buffer, leaves: number): void {
-    count += leaves
-    let subtree = { hash, leaves }
-    for (let left = stack.at(-1); left?.leaves === subtree.leaves; left = stack.at(-1)) {
-      stack.pop()
-      subtree = { hash: node(left.hash, subtree.hash), leaves: 2 * subtree.leaves }
-    }
-    stack.push(subtree)
-  }
-
-  return {
-    add: (hash) => {
-      push(hash, 1)
-    },
-    addZeroLeaves: (zeroCount) => {
-      for (let left = zeroCount; left > 0;) {
-        // the largest whole subtree of zeros that may begin here
-        let level = 0
-        while (count % 2 ** (level + 1) === 0 && 2 ** (level + 1) <= left) level += 1
-        push(zeroSubtree(level), 2 ** level)
-        left -= 2 ** level
-      }
-    },
-    top: () =>
-      stack.reduceRight<Buffer | undefined>(
-        (right, { hash }) => (right === undefined ? hash : node(hash, right)),
-        undefined,
-      ),
-  }
-}
-
-/** Hashes of subtrees that hold zeros alone, by level; filled as they are needed. */
-const zeroSubtrees: Buffer[] = []
-
-function zeroSubtree(level: number): Buffer {
-  for (let next = zeroSubtrees.length; next <= level; next += 1) {
-    const below = zeroSubtrees[next - 1]
-    zeroSubtrees.push(below === undefined ? sha256(0, Buffer.alloc(leafBytes)) : node(below, below))
-  }
-  const hash = zeroSubtrees[level]
-  if (hash === undefined) throw new RangeError(`no level ${level} in a hash tree`)
-  return hash
-}
-
-function leafHash() {
-  return createHash('sha256').update(Uint8Array.of(0))
-}
-
-function node(left: Buffer, right: Buffer): Buffer {
-  return sha256(1, left, right)
-}
-
-function sha256(prefix: number, ...parts: Uint8Array[]): Buffer {
-  const hash = createHash('sha256').update(Uint8Array.of(prefix))
-  for (const part of parts) hash.update(part)
-  return hash.digest()
 }
 
 function outOfOrder(what: string): CodedError {

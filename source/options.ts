@@ -27,7 +27,7 @@ export const rbdSourceOptions = z.strictObject({
   user: z
     .string()
     .regex(/^(?!client\.)[^\s]+$/, 'the name without `client.`')
-    .describe('The Ceph user, without `client.`; it needs to read, not to write (docs: least rights)'),
+    .describe('The Ceph user, without `client.`; it reads, and makes RBD snapshots (docs/ceph.md: least rights)'),
   pool: pool.describe("Cinder's `rbd_pool`"),
   parents: z
     .array(pool)
@@ -38,6 +38,16 @@ export const rbdSourceOptions = z.strictObject({
     .min(1)
     .optional()
     .describe("The user's keyring file, on each mover; without it ceph.conf and Ceph's defaults say where it lies"),
+  trash: z
+    .strictObject({
+      user: z.string().regex(/^(?!client\.)[^\s]+$/, 'the name without `client.`'),
+      keyring: z.string().min(1).optional(),
+    })
+    .optional()
+    .describe(
+      'A Ceph user that may delete images. A volume that is deleted at the very moment of a capture leaves its image in the trash; ' +
+        'with this user such an image is removed, without it you are told (`CK-TRASH-LEFT`)',
+    ),
   zone,
   permits,
 })

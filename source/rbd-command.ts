@@ -1,11 +1,15 @@
 import { CodedError } from '../errors/coded-error.js'
 import { CommandFailed } from './command-errors.js'
-import type { RbdSourceOptions } from './options.js'
+import { leastOsdCaps } from './least-caps.js'
+import type { RbdAccess } from './rbd-access.js'
 import type { Command } from './run-command.js'
 
+/** An image's name; the id is that of an image in the trash, which has no name any more. */
+export type ImageName = string | { id: string }
+
 /** An image, or one RBD snapshot of it. */
-export interface RbdObject {
-  image: string
+export interface RbdObject<Image extends ImageName = string> {
+  image: Image
   snapshot: string | null
 }
 
@@ -15,66 +19,87 @@ export interface RbdObject {
  */
 const complaints = /^rbd: |librbd|librados|objecter/
 
-/** @param verb e.g. `['snap', 'ls']` @param rest what follows the object, e.g. the output's path */
+export function isRbdComplaint(line: string): boolean {
+  return complaints.test(line)
+}
+
+/**
+ * @param verb e.g. `['snap', 'ls']`
+ * @param object null for the pool itself
+ * @param rest what follows the object, e.g. the output's path
+ */
 export function rbdCommand(
-  { conf, user, keyring, pool }: RbdSourceOptions,
+  { conf, user, keyring, pool }: RbdAccess,
   verb: string[],
-  { image, snapshot }: RbdObject,
+  object: RbdObject<ImageName> | null,
   rest: string[] = [],
 ): Command {
   const identity = ['--conf', conf, '--id', user, ...(keyring === undefined ? [] : ['--keyring', keyring])]
-  const object = ['--pool', pool, '--image', image, ...(snapshot === null ? [] : ['--snap', snapshot])]
+  const place = ['--pool', pool, ...(object === null ? [] : imageOptions(object))]
   return {
     name: 'rbd',
-    args: [...verb, ...identity, ...object, ...rest],
-    title: `rbd ${verb.join(' ')} ${spec(pool, { image, snapshot })}`,
+    args: [...verb, ...identity, ...place, ...rest],
+    title: `rbd ${verb.join(' ')} ${object === null ? pool : spec(pool, object)}`,
     packageName: 'ceph-common',
-    isComplaint: (line) => complaints.test(line),
+    isComplaint: isRbdComplaint,
   }
 }
 
-export function spec(pool: string, { image, snapshot }: RbdObject): string {
-  return `${pool}/${image}${snapshot === null ? '' : `@${snapshot}`}`
+function imageOptions({ image, snapshot }: RbdObject<ImageName>): string[] {
+  const named = typeof image === 'string' ? ['--image', image] : ['--image-id', image.id]
+  return snapshot === null ? named : [...named, '--snap', snapshot]
+}
+
+/** As people write it: `pool/image@snapshot`. */
+export function spec(pool: string, { image, snapshot }: RbdObject<ImageName>): string {
+  const name = typeof image === 'string' ? image : `${image.id} in the trash`
+  return `${pool}/${name}${snapshot === null ? '' : `@${snapshot}`}`
 }
 
 /** What a failure of `rbd` means, where that is known: its exit codes are errno's, its texts say whose. */
-export function explainRbdFailure(error: unknown, options: RbdSourceOptions, image: string): unknown {
-  const { pool, parents, user } = options
+export function explainRbdFailure(error: unknown, access: RbdAccess, image: ImageName): unknown {
+  const { pool, setting = 'sources[]' } = access
+  const name = spec(pool, { image, snapshot: null })
   if (!(error instanceof CommandFailed)) return error
   const said = error.stderr.join('\n')
-  const login = explainLogin(said, options, error)
+  const login = explainLogin(said, access, error)
   if (login !== undefined) return login
   if (said.includes('error opening image') && error.exitCode === 2) {
-    return new CodedError('CK-SOURCE-IMAGE-MISSING', `the image ${pool}/${image} does not exist`, {
-      cure: 'Either the volume was deleted, or sources[].match leads to the wrong cluster or pool.',
+    return new CodedError('CK-SOURCE-IMAGE-MISSING', `the image ${name} does not exist`, {
+      cure: `Either it was deleted, or ${setting} leads to the wrong cluster or pool.`,
       cause: error,
     })
   }
   if (said.includes('error opening pool') && error.exitCode === 2) {
     return new CodedError('CK-SOURCE-POOL-MISSING', `the pool ${pool} does not exist in this cluster`, {
-      cure: "Set sources[].pool to Cinder's rbd_pool and sources[].conf to that cluster's ceph.conf.",
+      cure: `Set ${setting}.pool to the right pool (of a source: Cinder's rbd_pool), and ${setting}.conf to its cluster's ceph.conf.`,
       cause: error,
     })
   }
-  if (isDenied(error)) {
-    const pools = [pool, ...parents].map((name) => `allow rx pool=${name}`).join(', ')
-    return new CodedError('CK-SOURCE-DENIED', `client.${user} may not read ${pool}/${image}: ${said}`, {
-      cure: `Give it at least: ceph auth caps client.${user} mon 'profile rbd' osd '${pools}'`,
-      cause: error,
-    })
-  }
-  return error
+  if (!isDenied(error)) return error
+  return new CodedError('CK-SOURCE-DENIED', `client.${access.user} is not allowed to do this with ${name}: ${said}`, {
+    cure:
+      access.setting === undefined
+        ? readerRights(access)
+        : `Give it the rights that docs/ceph.md names for ${setting}.`,
+    cause: error,
+  })
+}
+
+/** The least that suffices for reading and for RBD snapshots, not for writing a tenant's data. */
+function readerRights(access: RbdAccess): string {
+  return `Give it at least: ceph auth caps client.${access.user} mon 'profile rbd' osd '${leastOsdCaps(access)}'`
 }
 
 /** What every program of Ceph says when it does not get as far as a pool. */
 function explainLogin(
   said: string,
-  { conf, user, keyring }: RbdSourceOptions,
+  { conf, user, keyring, setting = 'sources[]' }: RbdAccess,
   cause: CommandFailed,
 ): CodedError | undefined {
   if (said.includes('unable to open config file')) {
     return new CodedError('CK-SOURCE-CONF', `the configuration ${conf} of the cluster cannot be read`, {
-      cure: "Put the cluster's ceph.conf there, readable for the user that Cinderkeep runs as, or mend sources[].conf.",
+      cure: `Put the cluster's ceph.conf there, readable for the user that Cinderkeep runs as, or mend ${setting}.conf.`,
       cause,
     })
   }
@@ -85,7 +110,7 @@ function explainLogin(
     ? `there is no key of client.${user}: ${where} does not exist or cannot be read`
     : `the cluster of ${conf} does not accept the key of client.${user}`
   return new CodedError('CK-SOURCE-KEY', what, {
-    cure: `Write what \`ceph auth get client.${user}\` shows on that cluster into a keyring that the mover can read (sources[].keyring).`,
+    cure: `Write what \`ceph auth get client.${user}\` shows on that cluster into a keyring that this process can read (${setting}.keyring).`,
     cause,
   })
 }

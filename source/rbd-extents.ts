@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { RbdSourceOptions } from './options.js'
+import type { RbdAccess } from './rbd-access.js'
 import { rbdCommand, type RbdObject } from './rbd-command.js'
 import { streamCommand } from './run-command.js'
 import type { Extent } from './source.js'
@@ -16,7 +16,7 @@ const entry = z.looseObject({
  * the fast one has lost extents on real clusters; it costs by the size of the image (1 TiB about 12 s), not by its data.
  */
 export async function rbdExtents(
-  options: RbdSourceOptions,
+  options: RbdAccess,
   object: RbdObject,
   signal: AbortSignal | undefined,
 ): Promise<Extent[]> {

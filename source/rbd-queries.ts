@@ -1,13 +1,13 @@
 /** The short questions to a cluster; each is one run of `rbd` with JSON as its answer. */
 import { z } from 'zod'
 import { CodedError } from '../errors/coded-error.js'
-import type { RbdSourceOptions } from './options.js'
-import { explainRbdFailure, isDenied, rbdCommand } from './rbd-command.js'
+import type { RbdAccess } from './rbd-access.js'
+import { explainRbdFailure, isDenied, rbdCommand, type ImageName } from './rbd-command.js'
 import { understand } from './understand.js'
 import { runCommand, type CommandOptions } from './run-command.js'
 
 /** A cluster that is away makes librados wait for 5 minutes; one that answers does so within a second. */
-const timeoutMs = 120_000
+export const rbdTimeoutMs = 120_000
 
 const natural = z.number().int().nonnegative()
 const snapshots = z.array(z.looseObject({ id: natural, name: z.string(), size: natural }))
@@ -30,13 +30,13 @@ export interface RbdSnapshot {
 }
 
 /** @throws CodedError `CK-SOURCE-IMAGE-MISSING`, `CK-SOURCE-POOL-MISSING`, `CK-SOURCE-DENIED`, `CK-SOURCE-COMMAND` */
-export async function listRbdSnapshots(options: RbdSourceOptions, image: string): Promise<RbdSnapshot[]> {
+export async function listRbdSnapshots(options: RbdAccess, image: ImageName): Promise<RbdSnapshot[]> {
   return ask(snapshots, options, ['snap', 'ls'], image)
 }
 
 /** @throws as `listRbdSnapshots` */
 export async function rbdImageInfo(
-  options: RbdSourceOptions,
+  options: RbdAccess,
   image: string,
   run: CommandOptions = {},
 ): Promise<{ id: string; size: number }> {
@@ -44,7 +44,7 @@ export async function rbdImageInfo(
 }
 
 /** Who has the image open for writing, as `client.<id> <address>`; `unknown` when the user may not ask. */
-export async function rbdWatchers(options: RbdSourceOptions, image: string): Promise<string[] | 'unknown'> {
+export async function rbdWatchers(options: RbdAccess, image: string): Promise<string[] | 'unknown'> {
   try {
     const { watchers } = await ask(status, options, ['status'], image)
     return Object.values(watchers).map(({ client, address }) => `client.${client} ${address}`)
@@ -56,14 +56,14 @@ export async function rbdWatchers(options: RbdSourceOptions, image: string): Pro
 
 async function ask<T>(
   schema: z.ZodType<T>,
-  options: RbdSourceOptions,
+  options: RbdAccess,
   verb: string[],
-  image: string,
+  image: ImageName,
   run: CommandOptions = {},
 ): Promise<T> {
   const command = rbdCommand(options, verb, { image, snapshot: null }, ['--format', 'json'])
   try {
-    return understand(schema, await runCommand(command, { timeoutMs, ...run }), command)
+    return understand(schema, await runCommand(command, { timeoutMs: rbdTimeoutMs, ...run }), command)
   } catch (error) {
     throw explainRbdFailure(error, options, image)
   }

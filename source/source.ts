@@ -9,10 +9,18 @@ export interface VolumePlace {
   nameId: string | null
 }
 
-/** Which bytes: the volume itself, or a Cinder snapshot of it. */
+/** One RBD snapshot for good: a later one of the same name has another id. */
+export interface RbdSnapshotRef {
+  name: string
+  id: number
+}
+
+/** Which bytes: the volume itself, a Cinder snapshot of it, or an RBD snapshot of its image. */
 export interface BytesRef extends VolumePlace {
   /** Cinder's snapshot id, or null for the volume as it is now. */
   snapshotId: string | null
+  /** An RBD snapshot that we made; `snapshotId` is null then. `open` refuses one of this name with another id. */
+  rbdSnapshot?: RbdSnapshotRef | undefined
 }
 
 /** A run of bytes that may hold data; whatever no extent covers is zero. */
@@ -21,23 +29,69 @@ export interface Extent {
   length: number
 }
 
-/** Some bytes of a volume, in ascending order, never overlapping. Whatever is skipped is zero. */
+/** Some bytes of a volume, in ascending order, never overlapping. */
 export interface DataRun {
   offset: number
   data: Uint8Array
 }
 
-/** One opened volume or snapshot. Not for writing. */
+/** Bytes that are zero. `'zero' in run` tells it from a `DataRun`. */
+export interface ZeroRun {
+  offset: number
+  length: number
+  zero: true
+}
+
+export interface SinceOptions {
+  /**
+   * Asks the object map which objects exist or changed, each of them whole: seconds instead of minutes for many TiB, and
+   * wrong where the map is (docs/decisions/0013). Sources of files overlook it. Default: false, a plain diff, about 12 s
+   * for each TiB of the image's size.
+   */
+  wholeObject?: boolean | undefined
+}
+
+export interface ReadOptions extends SinceOptions {
+  /** The first byte to read. Default: 0. From elsewhere, `wholeObject` means nothing. */
+  from?: number | undefined
+}
+
+/**
+ * One opened volume or snapshot. Not for writing. Whatever reads ends its programs before it throws or is left, and
+ * throws the signal's reason when that is aborted.
+ */
 export interface OpenBytes {
   sizeBytes: number
   /** What makes this very snapshot recognisable (the RBD snapshot id, an inode); compared by `confirm`. */
   identity: string
   extents(signal?: AbortSignal): Promise<Extent[]>
-  /** Reads everything that may hold data, once, with memory bounded by a few runs of at most 4 MiB. */
-  read(signal?: AbortSignal): AsyncIterable<DataRun>
   /**
-   * To be called after the last byte: what was read is one point in time only if the snapshot still exists.
-   * @throws CodedError `CK-CAPTURE-LOST` when it was deleted or replaced meanwhile ("torn", design section 7)
+   * Reads everything that may hold data, once, with memory bounded by a few runs of at most 4 MiB. Whatever is skipped
+   * is zero.
+   */
+  read(signal?: AbortSignal, options?: ReadOptions): AsyncIterable<DataRun>
+  /**
+   * What differs from an earlier RBD snapshot of the same image, in ascending order; whatever is skipped is as in the
+   * base, or zero where the base was smaller. A run may also hold what did not change. Absent where a source knows no
+   * differences: then everything is read.
+   * From the call on, `confirm` looks at the base as well.
+   * @throws CodedError `CK-SOURCE-BASE-LOST` when the base does not exist with this id
+   */
+  readSince?(base: RbdSnapshotRef, signal?: AbortSignal, options?: SinceOptions): AsyncIterable<DataRun | ZeroRun>
+  /**
+   * Reads these ranges and nothing else: the runs cover every range exactly, in its order, zeros as `ZeroRun`s; no run
+   * reaches from one range into the next, and none is longer than 4 MiB. Several reads are in flight, so the ranges are
+   * taken ahead of what is yielded; they may come as they become known, and a range that was given is answered without
+   * waiting for the next one.
+   * @param ranges ascending, not overlapping, within the volume
+   * @throws CodedError `CK-SOURCE-ORDER` for ranges that are not
+   */
+  readRanges(ranges: Iterable<Extent> | AsyncIterable<Extent>, signal?: AbortSignal): AsyncIterable<DataRun | ZeroRun>
+  /**
+   * To be called after the last byte: what was read is one point in time only if the snapshot still exists, and a
+   * difference is right only if its base does.
+   * @throws CodedError `CK-CAPTURE-LOST` when it was deleted or replaced meanwhile ("torn", design section 7),
+   * `CK-SOURCE-BASE-LOST` when a base was
    */
   confirm(): Promise<void>
 }
@@ -50,6 +104,8 @@ export interface Source {
   open(ref: BytesRef): Promise<OpenBytes>
   /** Clients that have the volume open for writing (RBD watchers), or `unknown` where this cannot be told. */
   watchers(place: VolumePlace): Promise<string[] | 'unknown'>
+  /** The id (fsid) of the Ceph cluster that the volumes lie in; absent where there is none. */
+  cluster?(): Promise<string>
 }
 
 /** The configured sources; the first whose `match` fits a volume's host serves it. */

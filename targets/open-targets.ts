@@ -3,6 +3,8 @@ import type { Cinder } from '../openstack/cinder.js'
 import type { Sources } from '../source/source.js'
 import { defaultPatience, type Patience } from './cinder-backup/abandoned.js'
 import { cinderBackup } from './cinder-backup/cinder-backup.js'
+import { cephTarget } from './ceph/ceph.js'
+import { defaultPace, type CephPace } from './ceph/pace.js'
 import { realSleep, type Sleep } from './cinder-backup/setting.js'
 import type { TargetsOptions } from './options.js'
 import type { Target } from './target.js'
@@ -19,6 +21,8 @@ export interface TargetDependencies {
   now?: () => number
   /** How long what Cinder seems to have forgotten is waited for; for tests. */
   patience?: Partial<Patience>
+  /** How long the steps of a copy to another Ceph cluster are; for tests. */
+  cephPace?: Partial<CephPace>
 }
 
 /** The configured targets by name. Touches nothing: what is wrong with one shows when it is used. */
@@ -32,10 +36,16 @@ export function openTargets(options: TargetsOptions, dependencies: TargetDepende
     now,
     patience: { ...defaultPatience, ...dependencies.patience },
   }
+  const cephPace = { ...defaultPace, ...dependencies.cephPace }
   return new Map(
-    Object.entries(options).map(([name, one]) => [
-      name,
-      cinderBackup({ ...common, name, options: one, log: log.child({ target: name }) }),
-    ]),
+    Object.entries(options).map(([name, one]) => {
+      const own = { name, log: log.child({ target: name }) }
+      return [
+        name,
+        one.kind === 'ceph'
+          ? cephTarget({ ...own, options: one, sources, installation, now, pace: cephPace })
+          : cinderBackup({ ...common, ...own, options: one }),
+      ]
+    }),
   )
 }

@@ -8,7 +8,7 @@ function kindNotYet(kind: string, what: string) {
         code: 'custom',
         path: ['kind'],
         input: kind,
-        message: `not available yet: ${what} does not exist in this release; targets can be of kind cinder-backup`,
+        message: `not available yet: ${what} does not exist in this release; targets can be of kind ceph or cinder-backup`,
       })
     })
     .transform(() => z.NEVER)
@@ -73,9 +73,75 @@ const cinderBackup = z
   })
 export type CinderBackupOptions = z.output<typeof cinderBackup>
 
+const cephUser = z.string().regex(/^(?!client\.)[^\s]+$/, 'the name without `client.`')
+
+const bytesOf: Record<string, number> = { B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 }
+
+/** Written `200MiB` or as a number of bytes; parsed: bytes. */
+export const byteCount = z.union([z.string(), z.number()]).transform((written, context) => {
+  const [, amount, unit] = /^(\d+(?:\.\d+)?) *(B|KiB|MiB|GiB)$/.exec(String(written).trim()) ?? []
+  const bytes = typeof written === 'number' ? written : Number(amount) * (bytesOf[unit ?? ''] ?? NaN)
+  if (Number.isFinite(bytes) && bytes >= 1) return Math.floor(bytes)
+  context.addIssue({ code: 'custom', message: 'expected a size such as 200MiB, or a number of bytes' })
+  return z.NEVER
+})
+
+const ceph = z.strictObject({
+  kind: z
+    .literal('ceph')
+    .describe('A pool of another Ceph cluster: an RBD image per volume, an RBD snapshot per copy.'),
+  conf: z.string().min(1).describe('The ceph.conf of the cluster for copies, on each mover.'),
+  users: z
+    .strictObject({
+      write: cephUser.describe('Writes, reads and marks copies.'),
+      remove: cephUser.describe('Removes copies and what archives left half done.'),
+    })
+    .describe('The Ceph users, without `client.` (docs: least rights).'),
+  keyrings: z
+    .strictObject({ write: z.string().min(1).optional(), remove: z.string().min(1).optional() })
+    .default({})
+    .describe("The users' keyring files; without them ceph.conf and Ceph's defaults say where they lie."),
+  pool: z
+    .string()
+    .regex(/^[^/@\s-][^/@\s]*$/, 'a Ceph pool, without `/` and `@`')
+    .describe('The pool for copies; nothing else should lie in it.'),
+  macKey: z
+    .strictObject({ file: z.string().min(1).describe('A file of at least 32 random bytes.') })
+    .describe(
+      'The key that manifests and marks are authenticated with, the same on all machines: without it nothing that lies in the pool is ' +
+        'taken for a copy. Keep a copy of it elsewhere; make one with `openssl rand -out FILE 64`.',
+    ),
+  permits: z
+    .int()
+    .min(1)
+    .optional()
+    .describe(
+      'How many archives may write to this target at once, over all volumes and movers. Without it, any number.',
+    ),
+  bandwidth: byteCount
+    .optional()
+    .describe('How much a mover moves to this target at most, in each second: `200MiB`. Without it, no limit.'),
+  compare: z
+    .int()
+    .min(1)
+    .max(10_000)
+    .default(32)
+    .describe(
+      'One in so many of the blocks that did not change is read again from the source, and from the copy, each time, in turn: so after so ' +
+        'many archives every block was compared with the source. 1 compares everything every time.',
+    ),
+  sameCluster: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Accepts copies in the very cluster that the volumes lie in. Such copies are lost together with the volumes; only for trials.',
+    ),
+})
+export type CephTargetOptions = z.output<typeof ceph>
+
 const targetOptions = z.discriminatedUnion('kind', [
   cinderBackup,
-  kindNotYet('ceph', 'copying to another Ceph cluster'),
+  ceph,
   kindNotYet('vault', 'the vault'),
   kindNotYet('tape', 'tape'),
 ])

@@ -1,4 +1,5 @@
 /** What every place for copies can do. One contract test suite runs over all kinds. */
+import type { Writable } from 'node:stream'
 import type { VolumePlace } from '../source/source.js'
 
 export type Consistency = 'detached' | 'frozen' | 'crash'
@@ -34,8 +35,16 @@ export interface Capture {
   /** A group's id when several volumes were captured under one freeze. */
   group: string | null
   volume: VolumeRecord
-  /** Cinder's snapshot; its id tells one capture from another of the same name (after a reset). */
+  /**
+   * Who made the snapshot (design section 6): Cinder (also when this is absent), or we ourselves on the volume's RBD image.
+   */
+  maker?: 'cinder' | 'rbd' | undefined
+  /**
+   * Cinder's snapshot, or with the maker `rbd` the RBD snapshot's id, decimal; it tells one capture from another of the
+   * same name (after a reset).
+   */
   snapshotId: string
+  /** `ck-<archive id>`; with the maker `rbd` `backup.<archive id>.snap.<unix seconds>`. */
   snapshotName: string
   /** ISO 8601, UTC. */
   capturedAt: string
@@ -75,6 +84,11 @@ export interface Copy {
   basePoint: string | null
   /** Why it is in this state, when that is not plain; for people. */
   reason: string | null
+  /**
+   * ISO 8601. Every block was read from the source at this capture or later; blocks that the source calls unchanged are
+   * compared in turn (design section 7, inherited). Absent: all of it at its own capture.
+   */
+  sourceComparedSince?: string | undefined
 }
 
 /** The outcome of reading a copy back. */
@@ -95,6 +109,9 @@ export interface Progress {
   phase: string
   doneBytes?: number
   totalBytes?: number
+  /** Added by the heartbeat to what an act reports: over the last half minute, and seconds to go at that rate. */
+  bytesPerSecond?: number
+  secondsLeft?: number
 }
 
 /** What an act is given beside its arguments. */
@@ -103,6 +120,11 @@ export interface CopyContext {
   signal: AbortSignal
   /** Tells progress; a heartbeat. Cheap, may be called often. */
   report: (progress: Progress) => void
+  /**
+   * To be awaited before the next piece is read, with the bytes of the last one: keeps to the configured bandwidth of the
+   * mover and of the target. Absent: unlimited. Rejects with the signal's reason when that is aborted.
+   */
+  throttle?: ((bytes: number) => Promise<void>) | undefined
 }
 
 /** How a policy wants a copy written, beside what every target does. */
@@ -115,8 +137,16 @@ export interface WriteOptions {
   force: boolean
 }
 
-/** Where `restoreCopy` writes. */
-export type Destination = { kind: 'volume'; volumeId: string }
+/** Where `restoreCopy` writes; what was there is replaced. Each kind of target takes some of them. */
+export type Destination =
+  /** A volume of Cinder's, at least as large as the copy. */
+  | { kind: 'volume'; volumeId: string }
+  /** An RBD image, made when there is none; nobody may have it open. */
+  | { kind: 'image'; conf: string; user: string; keyring?: string | undefined; pool: string; image: string }
+  /** A file, sparse where the copy is zero. */
+  | { kind: 'file'; path: string }
+  /** Every byte in its order; ended when the copy is whole, destroyed when it is not. */
+  | { kind: 'stream'; stream: Writable }
 
 export interface Capacity {
   /** null where the target cannot tell. */
@@ -136,6 +166,11 @@ export interface Target {
   kind: string
   /** Where each act must run: `control` (REST only) or `move` (near the bytes: `move@<zone of the volume>`). */
   queues: { write: 'control' | 'move'; verify: 'control' | 'move' }
+  /**
+   * `source`: it reads captures through `source/` alone, and so RBD snapshots as well. `cinder`: it needs a snapshot of
+   * Cinder's. Absent: `cinder`.
+   */
+  reads?: 'source' | 'cinder'
   /**
    * Whether a copy of such a volume would fit now, its capture included. Asked before anything is made, so that no archive
    * is left half done for want of quota or space; only reads. Without it everything fits.

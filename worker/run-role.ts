@@ -1,6 +1,7 @@
 import type { Client, Connection } from '@temporalio/client'
 import { controlActivities } from '../activities/control-activities.js'
-import { moveActivities } from '../activities/move-activities.js'
+import { moveActivities, type MoveDeps } from '../activities/move-activities.js'
+import { openVolumeImages } from '../activities/volume-images.js'
 import type { Config } from '../config/config.js'
 import type { Environment } from '../config/environment.js'
 import type { TemporalConnection } from '../config/temporal.js'
@@ -21,6 +22,7 @@ import { permitLimits } from './permit-limits.js'
 import { pausedScopes } from './paused-scopes.js'
 import { registerSearchAttributes } from './register-search-attributes.js'
 import { runWorker } from './run-worker.js'
+import { throttlesOf } from './throttles.js'
 
 /** The processes that exist. Later ones: `remover`, `restorer`, `quiesce`, `web`. */
 export const roles = ['listener', 'control', 'mover'] as const
@@ -75,16 +77,24 @@ async function work(
   const ended = new AbortController()
   const sources = openSources(config.sources)
   const targets = openTargets(config.targets, { cinder: cloud.cinder, sources, installation, log })
+  const deps: MoveDeps = {
+    ...{ installation, sources, targets, log },
+    cinder: cloud.cinder,
+    imagesOf: openVolumeImages(config.sources),
+    throttles: throttlesOf(config),
+    temporalAnswers: async (deadlineMs) =>
+      known.connection.withDeadline(Date.now() + deadlineMs, () => known.connection.workflowService.getSystemInfo({})),
+  }
   const connection = await connectWorker(temporal)
   const common = { connection, namespace: temporal.namespace, drainSeconds, log, signal }
   try {
     if (role === 'mover') {
-      await runWorker({ ...common, taskQueue: moveQueue(zone), activities: moveActivities({ targets, log }) })
+      await runWorker({ ...common, taskQueue: moveQueue(zone), activities: moveActivities(deps) })
     } else {
       const activities = controlActivities({
-        ...{ installation, policies, pace, internalProjectId, sources, targets, log },
+        ...deps,
+        ...{ policies, pace, internalProjectId },
         policyHash: policyHash(policies),
-        cinder: cloud.cinder,
         projectName: (id) => cloud.keystone.projectName(id),
         serverName: (id) => cloud.nova.serverName(id),
         appliedPolicyHash: rememberedHash(client),

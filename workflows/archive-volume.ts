@@ -1,5 +1,4 @@
 import {
-  ActivityCancellationType,
   CancellationScope,
   getExternalWorkflowHandle,
   isCancellation,
@@ -20,6 +19,7 @@ import { copiedSignal, laneFreedSignal, outcomeQuery } from './messages.js'
 import { moveActivities } from './move-activities.js'
 import { unclearFor } from './unclear-for.js'
 import { showArchive } from './show-archive.js'
+import { snapshotName, takeCapture } from './take-capture.js'
 import { unproven } from './unproven.js'
 
 const removal = {
@@ -32,12 +32,12 @@ const finishing = proxyActivities<Pick<ControlActivities, 'removeTemporaries' | 
 /** How long at most one target may keep the snapshot from being released for all. */
 const longestRemovalSeconds = 600
 
-const releasing = proxyActivities<Pick<ControlActivities, 'releaseCapture'>>({
+const releasing = {
   startToCloseTimeout: '30 minutes',
   heartbeatTimeout: '30 seconds',
   // a clone that came late holds the snapshot: then temporaries are removed again
   retry: { initialInterval: '2 seconds', backoffCoefficient: 2, maximumAttempts: 5 },
-})
+} as const
 
 /**
  * How long to wait before asking again for what cannot be removed yet: a tenant's clone may hold a snapshot for years,
@@ -93,33 +93,6 @@ function newOutcome({ archiveId, slot, capture, targets }: ArchiveRequest): Arch
     capture,
     targets: targets.map(({ target }) => ({ target, copy: null, failure: null })),
   }
-}
-
-/** A target that has no room for a copy now is not written to; when none has, nothing is captured. */
-async function takeCapture(request: ArchiveRequest, outcome: ArchiveOutcome): Promise<Capture> {
-  const { archiveId, slot, volume, consistency, group, pace } = request
-  const named = volume.name || volume.id
-  const snapshot = request.targets.some(({ force }) => !force)
-  const summary = snapshot ? `snapshot ck-${archiveId} of ${named}` : `look at ${named}`
-  const archive = workflowInfo().workflowId
-  const maxAgeSeconds = pace.captureMaxAgeSeconds
-  const capturing = proxyActivities<Pick<ControlActivities, 'takeCapture'>>({
-    startToCloseTimeout: '10 minutes',
-    scheduleToCloseTimeout: '30 minutes',
-    heartbeatTimeout: `${pace.heartbeatSeconds} seconds`,
-    retry: { initialInterval: '2 seconds', backoffCoefficient: 2, maximumInterval: '1 minute' },
-    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-  })
-  const targets = request.targets.map(({ target, force }) => ({ target, force }))
-  const { deferred = [], ...capture } = await capturing.takeCapture.executeWithOptions({ summary }, [
-    { archiveId, archive, slot, group, volumeId: volume.id, consistency, maxAgeSeconds, snapshot, targets },
-  ])
-  for (const { target, reason } of deferred) {
-    const mine = outcome.targets.find((one) => one.target === target)
-    const message = `CK-DEFERRED  there is no room for a copy on ${target}: ${reason}`
-    if (mine !== undefined) mine.failure = { code: 'CK-DEFERRED', message }
-  }
-  return capture
 }
 
 /** A snapshot is in the tenant's way: at its maximum age it goes, and what is unfinished is tried again later. */
@@ -326,8 +299,29 @@ async function removeTemporaries(
   }
 }
 
-async function releaseCapture({ archiveId, volume }: ArchiveRequest, { capture }: ArchiveOutcome): Promise<void> {
-  const summary = `remove snapshot ck-${archiveId}`
+/** An RBD snapshot of which a copy was verified stays, as the base of the target's next copy. */
+async function releaseCapture(request: ArchiveRequest, { capture, targets }: ArchiveOutcome): Promise<void> {
+  const { archiveId, volume, capturedBy } = request
   const snapshotId = capture?.snapshotId ?? null
-  await releasing.releaseCapture.executeWithOptions({ summary }, [{ archiveId, volumeId: volume.id, snapshotId }])
+  const { releaseCapture: act } = proxyActivities<Pick<ControlActivities, 'releaseCapture'>>({
+    ...releasing,
+    ...(capturedBy !== undefined && { taskQueue: capturedBy.queue }),
+  })
+  const bases = targets.flatMap(({ target, copy }) => (copy?.state === 'verified' ? [target] : []))
+  const summary =
+    capturedBy !== undefined && bases.length > 0
+      ? `make ${snapshotName(request)} a base`
+      : `remove ${snapshotName(request)}`
+  await act.executeWithOptions({ summary }, [
+    {
+      ...{ archiveId, volumeId: volume.id, snapshotId },
+      ...(capturedBy !== undefined && { capturedBy, bases, place: placeOf(capture) }),
+    },
+  ])
+}
+
+function placeOf(capture: Capture | null) {
+  if (capture === null) return undefined
+  const { volumeId, host, nameId } = capture.volume
+  return { volumeId, host, nameId }
 }

@@ -15,12 +15,8 @@ const cleaning = {
   heartbeatTimeout: '1 minute',
   retry: { initialInterval: '5 seconds', backoffCoefficient: 2, maximumInterval: '10 minutes' },
 } as const
-const undoing = proxyActivities<Pick<ControlActivities, 'undoArchive'>>(cleaning)
 /** A tenant's clone may hold a snapshot for years; the lane waits for it no longer than this. */
-const soonUndoing = proxyActivities<Pick<ControlActivities, 'undoArchive'>>({
-  ...cleaning,
-  retry: { ...cleaning.retry, maximumAttempts: 4 },
-})
+const soonCleaning = { ...cleaning, retry: { ...cleaning.retry, maximumAttempts: 4 } } as const
 
 /** How an archive ended. */
 export interface ArchiveEnd {
@@ -64,7 +60,7 @@ export async function followArchive(
 
 async function undoSoon(volumeId: string, archive: RunningArchive): Promise<boolean> {
   try {
-    await undo(soonUndoing, volumeId, archive)
+    await undo(soonCleaning, volumeId, archive)
     return true
   } catch (error) {
     log.warn('what an archive left cannot be removed yet', { archive: archive.archive, error })
@@ -74,18 +70,32 @@ async function undoSoon(volumeId: string, archive: RunningArchive): Promise<bool
 
 /** Removes what an archive left for as long as it takes, and looks again for what it had asked for before its end. */
 export async function undoLeftover(volumeId: string, archive: RunningArchive): Promise<void> {
-  await undo(undoing, volumeId, archive)
+  await undo(cleaning, volumeId, archive)
   await sleep(unclearFor)
-  await undo(undoing, volumeId, archive)
+  await undo(cleaning, volumeId, archive)
 }
 
 /**
  * Removes by name what an archive left that could not clean up itself. Its acts learn of its end by their heartbeats:
  * until then they may still be making something.
  */
-async function undo(acts: typeof undoing, volumeId: string, archive: RunningArchive): Promise<void> {
+async function undo(
+  options: typeof cleaning | typeof soonCleaning,
+  volumeId: string,
+  archive: RunningArchive,
+): Promise<void> {
   const { archiveId, targets, heartbeatSeconds } = archive
   await sleep((heartbeatSeconds + 10) * 1000)
   const summary = `what ${archive.archive} left`
+  const acts = proxyActivities<Pick<ControlActivities, 'undoArchive'>>(options)
   await acts.undoArchive.executeWithOptions({ summary }, [{ volumeId, archiveId, targets }])
+  const { capturedBy } = archive
+  if (capturedBy === undefined) return
+  const { releaseCapture } = proxyActivities<Pick<ControlActivities, 'releaseCapture'>>({
+    ...options,
+    taskQueue: capturedBy.queue,
+  })
+  await releaseCapture.executeWithOptions({ summary: `RBD snapshot of ${archive.archive}` }, [
+    { archiveId, volumeId, snapshotId: null, capturedBy },
+  ])
 }

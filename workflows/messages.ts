@@ -1,5 +1,6 @@
 /** Ids, queues, signals, updates, queries and the plain data that travel between workflows and everyone else. */
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow'
+import type { VolumePlace } from '../source/source.js'
 import type { Capture, Consistency, Copy, Verification } from '../targets/target.js'
 import type { VolumeState } from './volume-memory.js'
 
@@ -184,6 +185,17 @@ export interface Pace {
   captureMaxAgeSeconds: number
 }
 
+/** The capture is an RBD snapshot of our own on the volume's image: near the storage, under a name that is known beforehand. */
+export interface CapturedBy {
+  maker: 'rbd'
+  /** Where it is taken and released: `move@<zone>`. */
+  queue: string
+  /** Unix seconds, the last part of its name. */
+  seconds: number
+  /** Where Cinder had the volume then: a volume that was deleted since is looked for there. */
+  place: VolumePlace
+}
+
 /** The small verdict of `assess`, with reasons for people. */
 export interface Verdict {
   /** `archive`: do it. `wait`: cannot be captured now. `none`: nothing to do. `gone`: Cinder knows no such volume. */
@@ -215,6 +227,8 @@ export interface ArchivePlan {
   permits: PermitWanted[]
   /** Where Cinder has the volume, `host@backend#pool`, for a brake on its backend; missing: nowhere yet. */
   backend?: string
+  /** Only when all targets read through `source/`, and a source reaches the RBD image; absent: Cinder takes a snapshot. */
+  capturedBy?: CapturedBy
 }
 
 /** `backend:<host@backend>`, `target:<name>`, `policy:<name>` or `all`. */

@@ -1,5 +1,5 @@
 /** What a volume's workflow carries from run to run, as plain data; `volume-state.ts` has the rules. */
-import type { RecoveryPoint, VerifyNow } from './messages.js'
+import type { CapturedBy, RecoveryPoint, VerifyNow } from './messages.js'
 
 /** An archive that a volume's workflow started and has not yet seen the end of. */
 export interface RunningArchive {
@@ -16,6 +16,8 @@ export interface RunningArchive {
   deferrals: number
   /** After this time without a sign of life an attempt of its acts has noticed that it was given up. */
   heartbeatSeconds: number
+  /** Who takes and releases its capture; absent: Cinder, by the control worker. */
+  capturedBy?: CapturedBy
 }
 
 /** One more archive that a target should get: its lane was busy, or the last try failed. */

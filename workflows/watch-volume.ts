@@ -305,6 +305,7 @@ export async function watchVolume(carried?: VolumeState): Promise<void> {
       archive: archiveWorkflowId(volumeId, why.slot, attempt),
       archiveId: plan.archiveId,
       targets: targets.map(({ target }) => target),
+      ...(plan.capturedBy !== undefined && { capturedBy: plan.capturedBy }),
     }
     holdLanes(state, archive)
     const first = isFirstCopy(state.points, archive.targets)

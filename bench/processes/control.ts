@@ -39,6 +39,8 @@ serve(async () => {
     ...cloud,
     appliedPolicyHash: rememberedHash(client),
     limits: { targets: new Map(), sources: [] },
+    throttles: { targets: new Map() },
+    imagesOf: () => undefined,
     pausedScopes: pausedScopes(client.workflow),
     workflows: client.workflow,
   })

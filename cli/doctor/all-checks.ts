@@ -3,6 +3,7 @@ import { backupDriverCheck } from './backup-driver.js'
 import { brokerCheck } from './broker.js'
 import { cephCheck } from './ceph.js'
 import { cephRightsCheck } from './ceph-rights.js'
+import { cephTargetsCheck } from './ceph-targets.js'
 import type { Check } from './check.js'
 import { cinderCheck } from './cinder.js'
 import { clocksCheck } from './clocks.js'
@@ -49,5 +50,6 @@ export const allChecks: readonly Check[] = [
   sourcesCheck,
   cephCheck,
   cephRightsCheck,
+  cephTargetsCheck,
   filesCheck,
 ]

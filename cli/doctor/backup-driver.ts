@@ -14,7 +14,9 @@ const backupsToList = 100
 export const backupDriverCheck: Check = {
   name: 'backup-driver',
   async run({ config, cinder, log }) {
-    const targets = Object.entries(config.targets)
+    const targets = Object.entries(config.targets).flatMap(([name, target]) =>
+      target.kind === 'cinder-backup' ? [[name, target] as const] : [],
+    )
     if (targets.length === 0) throw new CannotLook('there is no target of kind cinder-backup')
     const { cinder: calls } = await cinder.need()
     const seen = new Set<Driver>()

@@ -16,8 +16,8 @@ export const theftCheck: Check = {
 export function judgeTheft({ userName, projectName, roles }: Identity, targets: Config['targets']): Finding[] {
   const names = Object.keys(targets)
   if (names.length === 0) throw new CannotLook('there are no targets (see configuration)')
-  // today's targets all lie behind the cloud's own identity
-  const reached = names.filter((name) => targets[name]?.kind === 'cinder-backup')
+  // backups lie behind the cloud's own identity; both keys of a Ceph pool, also the one that removes, lie on movers
+  const reached = names.filter((name) => ['cinder-backup', 'ceph'].includes(targets[name]?.kind ?? ''))
   const all = roles.includes('admin')
     ? 'every volume, snapshot and backup of the cloud'
     : `every volume, snapshot and backup of project ${projectName}`
@@ -31,7 +31,7 @@ export function judgeTheft({ userName, projectName, roles }: Identity, targets: 
       'CK-NO-TARGET-SURVIVES',
       `${what}: no target would survive. ${alone}`,
       'Guard hosts of workers and movers like controllers, give listeners no OS_* and no clouds.yaml, and keep a copy of what ' +
-        'backups are stored on where this identity does not reach.',
+        'copies are stored on where neither this identity nor the movers’ Ceph keys reach.',
     ),
   ]
 }

@@ -20,10 +20,12 @@ export async function hashWithProgress(bytes: OpenBytes, phase: string, context:
 export function firstBytes(bytes: OpenBytes, sizeBytes: number): OpenBytes {
   if (bytes.sizeBytes <= sizeBytes) return bytes
   return {
-    ...bytes,
     sizeBytes,
-    async *read(signal) {
-      for await (const run of bytes.read(signal)) {
+    identity: bytes.identity,
+    confirm: async () => bytes.confirm(),
+    readRanges: (ranges, signal) => bytes.readRanges(ranges, signal),
+    async *read(signal, options) {
+      for await (const run of bytes.read(signal, options)) {
         if (run.offset >= sizeBytes) return
         yield cut(run, sizeBytes)
       }

@@ -19,6 +19,15 @@ export async function restoreCopy(
   destination: Destination,
   context: CopyContext,
 ): Promise<void> {
+  if (destination.kind !== 'volume') {
+    throw new CodedError(
+      'CK-RESTORE-DESTINATION',
+      `Cinder restores backups into volumes, not into a ${destination.kind}`,
+      {
+        cure: 'Give a volume that is available and at least as large as the copy.',
+      },
+    )
+  }
   const backup = await waitForBackup(setting, context, backupIdOf(copy))
   if (backup === null) {
     throw new CodedError('CK-BACKUP-GONE', `Cinder no longer knows the backup of ${copy.point}`, {

@@ -37,6 +37,36 @@ const asked = (volumeId: string, change: Partial<AssessRequest> = {}): AssessReq
   ...change,
 })
 
+describe('who takes the snapshot', () => {
+  async function planOf(kind: 'rbd' | 'file' | null, ...reads: ('source' | 'cinder' | undefined)[]) {
+    const volumeId = await bench.newVolume({ archive: 'gold' })
+    const names = reads.map((_one, i) => `t${i}`)
+    const copies = names.map((target) => ({ target }))
+    const policies = toPolicies(policiesOptions.parse({ gold: { on: ['volume.detach.end'], copies } }))
+    const queues = { write: 'move' as const, verify: 'move' as const }
+    const targets = names.map((name, i) => [name, { name, kind: 'ceph', queues, reads: reads[i] }] as const)
+    const source = kind === null ? undefined : { kind, zone: 'east' }
+    const given = { policies, targets: new Map(targets), sources: { zones: ['east'], find: () => source } }
+    const verdict = await bench.run(assessVolume({ ...deps, ...(given as unknown as Partial<Deps>) }), asked(volumeId))
+    return { volumeId, capturedBy: verdict.plan?.capturedBy }
+  }
+
+  it('are we ourselves, near the storage, when all targets read an RBD image themselves', async () => {
+    const { volumeId, capturedBy } = await planOf('rbd', 'source', 'source')
+    expect(capturedBy).toMatchObject({ maker: 'rbd', queue: 'move@east', place: { volumeId, nameId: null } })
+    expect(Math.abs((capturedBy?.seconds ?? 0) * 1000 - Date.now())).toBeLessThan(60_000)
+  })
+
+  it.each([
+    ['one target needs a snapshot of Cinder’s', 'rbd', ['source', undefined]],
+    ['one target says so', 'rbd', ['cinder', 'source']],
+    ['the source has no RBD images', 'file', ['source']],
+    ['no source reaches the volume', null, ['source']],
+  ] as const)('is Cinder when %s', async (_why, kind, reads) => {
+    expect((await planOf(kind, ...reads)).capturedBy).toBeUndefined()
+  })
+})
+
 describe('archiveIdOf', () => {
   it('is the uuid5 of RFC 9562', () => {
     // python3 -c 'import uuid; print(uuid.uuid5(uuid.NAMESPACE_DNS, "v/manual:s/2"))'

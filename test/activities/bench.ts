@@ -53,6 +53,8 @@ export async function activityBench() {
     serverName: async () => null,
     appliedPolicyHash: async () => null,
     limits: { targets: new Map(), sources: [] },
+    throttles: { targets: new Map() },
+    imagesOf: () => undefined,
     pausedScopes: async () => [],
     // no act here asks Temporal
     workflows: undefined as unknown as Deps['workflows'],

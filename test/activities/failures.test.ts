@@ -29,6 +29,8 @@ describe('toFailure', () => {
     'CK-CAPTURE-LOST',
     'CK-CONSISTENCY-FLOOR',
     'CK-BACKUP-FAILED',
+    'CK-COPY-GONE',
+    'CK-SAME-CLUSTER',
     'CK-FORCE-REFUSED',
     'CK-CLOUD-BAD-REQUEST',
     'CK-CLOUD-FORBIDDEN',

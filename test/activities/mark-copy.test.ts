@@ -26,7 +26,7 @@ describe('markCopy', () => {
     expect(await mark(verified, async () => written)).toBe(written)
   })
 
-  it.each(['CK-BACKUP-GONE', 'CK-COPY-NOT-OURS'] as const)(
+  it.each(['CK-BACKUP-GONE', 'CK-COPY-GONE', 'CK-COPY-NOT-OURS'] as const)(
     'calls a copy damaged that vanished after it was read back (%s), and does not try for ever',
     async (code) => {
       const vanished = async () => Promise.reject(new CodedError(code, 'backup b is not there'))

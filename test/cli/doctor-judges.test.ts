@@ -232,15 +232,26 @@ describe('sources', () => {
 describe('the rights of a Ceph user', () => {
   const source = { user: 'ck', pool: 'volumes', parents: ['images'], conf: '/c' }
 
-  it('are too many when it could write data or read keys; the least that suffices is told', () => {
-    expect(brief(judgeCephRights(source, [], null))).toEqual(['ok'])
-    const [writes] = judgeCephRights(source, ['volumes'], null)
+  const least = { written: [], names: false, snapshots: true, caps: null }
+
+  it('are too many when it could write data, rename images or read keys; the least that suffices is told', () => {
+    expect(brief(judgeCephRights(source, least, true))).toEqual(['ok'])
+    expect(brief(judgeCephRights(source, { ...least, snapshots: false }, false))).toEqual(['ok'])
+    const [writes] = judgeCephRights(source, { ...least, written: ['volumes'], names: true }, false)
     expect(writes).toMatchObject({ level: 'warning', code: 'CK-RIGHTS-TOO-MANY' })
     expect(writes?.cure).toContain(
-      "ceph auth caps client.ck mon 'profile rbd' osd 'allow rx pool=volumes, allow rx pool=images'",
+      "ceph auth caps client.ck mon 'profile rbd' osd 'allow r class-read pool=volumes, allow r class-read pool=images'",
     )
-    const admin = judgeCephRights(source, ['volumes', 'images'], { mon: 'allow *', osd: 'allow *' })
+    expect(brief(judgeCephRights(source, { ...least, names: true }, true))).toEqual(['warning CK-RIGHTS-TOO-MANY'])
+    const caps = { mon: 'allow *', osd: 'allow *' }
+    const admin = judgeCephRights(source, { ...least, written: ['volumes', 'images'], names: true, caps }, true)
     expect(brief(admin)).toEqual(['warning CK-RIGHTS-TOO-MANY', 'warning CK-RIGHTS-TOO-MANY'])
     expect(admin[1]?.what).toContain("(mon 'allow *')")
+  })
+
+  it('are too few when RBD snapshots are needed and it cannot make them', () => {
+    const [denied] = judgeCephRights(source, { ...least, snapshots: false }, true)
+    expect(denied).toMatchObject({ level: 'fault', code: 'CK-SOURCE-DENIED' })
+    expect(denied?.cure).toContain('allow rwx pool=volumes object_prefix rbd_object_map')
   })
 })

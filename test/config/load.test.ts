@@ -102,7 +102,7 @@ describe('a fault', () => {
     for (const option of ['keep: {daily: 7}', 'prove: 30d']) {
       expect(faultOf('target: cinder', `target: cinder, ${option}`)).toMatch(/:8 {2}.*not available yet: /)
     }
-    for (const kind of ['ceph', 'vault', 'tape']) {
+    for (const kind of ['vault', 'tape']) {
       expect(faultOf('vault: {kind: cinder-backup}', `vault: {kind: ${kind}}`)).toMatch(
         /:3 {2}targets.vault.kind: .*not available yet: /,
       )

@@ -39,17 +39,18 @@ export interface Cinderkeep {
 
 /**
  * Starts listener, control and mover, one process each, with a target `cinder` and this configuration's policies.
+ * @param given.targets beside `cinder`
  * @param given.cinderUrl instead of the catalogue's address of Cinder
  */
 export async function startCinderkeep(
   lab: Lab,
-  given: { policies: Record<string, unknown>; cinderUrl?: string },
+  given: { policies: Record<string, unknown>; cinderUrl?: string; targets?: Record<string, unknown> },
 ): Promise<Cinderkeep> {
   const dir = await mkdtemp(join(tmpdir(), 'cinderkeep-acceptance-'))
   const installation = randomUUID()
   const queue = `ck-acceptance-${randomBytes(4).toString('hex')}`
   const configFile = join(dir, 'cinderkeep.yaml')
-  await writeFile(configFile, configuration(lab, { installation, queue, policies: given.policies }))
+  await writeFile(configFile, configuration(lab, { installation, queue, ...given }))
   const address = process.env['TEMPORAL_ADDRESS']
   if (address === undefined) throw new Error('TEMPORAL_ADDRESS is not set: run this test with `npm run test:lab`')
   // policies are applied to a namespace: each configuration needs its own
@@ -107,8 +108,11 @@ export async function startCinderkeep(
   }
 }
 
-function configuration(lab: Lab, given: { installation: string; queue: string; policies: unknown }): string {
-  const { installation, queue, policies } = given
+function configuration(
+  lab: Lab,
+  given: { installation: string; queue: string; policies: unknown; targets?: Record<string, unknown> },
+): string {
+  const { installation, queue, policies, targets = {} } = given
   return stringify({
     installation,
     listen: { queue, bind: [{ exchange: 'openstack', topics: ['notifications'] }] },
@@ -118,6 +122,7 @@ function configuration(lab: Lab, given: { installation: string; queue: string; p
         ...{ kind: 'cinder-backup', restoreRetrySeconds: 5 },
         ...(lab.backupDriver === 'posix' && { driver: 'chunked' }),
       },
+      ...targets,
     },
     policies,
     pace: { heartbeat: '10s', firstRetry: '6s' },

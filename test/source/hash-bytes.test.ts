@@ -1,17 +1,15 @@
 import { describe, expect, it } from 'vitest'
 import { CodedError } from '../../errors/coded-error.js'
-import { hashBytes } from '../../source/hash-bytes.js'
-import type { DataRun, OpenBytes } from '../../source/source.js'
+import { type HashableBytes, hashBytes } from '../../source/hash-bytes.js'
+import type { DataRun } from '../../source/source.js'
 import { naiveRoot, someBytes } from './naive-root.js'
 
 const mib = 1024 * 1024
 
 /** Bytes in memory, handed out without a single wait: the hardest case for whoever shares the event loop. */
-function memory(volume: Buffer, more: Partial<OpenBytes> = {}): OpenBytes {
+function memory(volume: Buffer, more: Partial<HashableBytes> = {}): HashableBytes {
   return {
     sizeBytes: volume.length,
-    identity: 'memory',
-    extents: async () => [],
     read: async function* (): AsyncGenerator<DataRun> {
       for (let offset = 0; offset < volume.length; offset += mib) {
         yield { offset, data: volume.subarray(offset, offset + mib) }

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { createHashTree, leafBytes } from '../../source/hash-tree.js'
+import { leafBytes } from '../../source/hash-fold.js'
+import { createHashTree } from '../../source/hash-tree.js'
 import { naiveRoot, sha256, someBytes } from './naive-root.js'
 
 function rootOf(volume: Buffer): string {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { leafBytes } from '../../source/hash-tree.js'
+import { leafBytes } from '../../source/hash-fold.js'
 
 /** The tree as the documentation words it, level by level, with everything in memory. */
 export function naiveRoot(volume: Buffer): string {

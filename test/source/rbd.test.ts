@@ -125,6 +125,59 @@ describe('source rbd', () => {
     await expect(hashBytes(bytes)).rejects.toMatchObject({ code })
   })
 
+  const base = { name: 'snapshot-other', id: 3 }
+  async function since(bytes: OpenBytes): Promise<unknown[]> {
+    const runs: unknown[] = []
+    for await (const run of bytes.readSince?.(base) ?? []) {
+      runs.push('zero' in run ? run : [run.offset, Buffer.from(run.data).toString()])
+    }
+    await bytes.confirm()
+    return runs
+  }
+
+  it('reads what differs from an earlier snapshot', async () => {
+    const difference = { stdout: stream('snapshot-s', 8192, 'snapshot-other').toString('base64') }
+    expect(await since(await (await source({ 'export-diff': difference })).open(ref))).toEqual([[0, 'bytes']])
+  })
+
+  it.each<[string, string | null, string | null, number, string]>([
+    ['is whole', null, 'snapshot-s', 8192, 'CK-SOURCE-STREAM'],
+    ['begins elsewhere', 'snapshot-none', 'snapshot-s', 8192, 'CK-SOURCE-STREAM'],
+    ['is of another snapshot', 'snapshot-other', 'snapshot-t', 8192, 'CK-SOURCE-STREAM'],
+    ['is of the image', 'snapshot-other', null, 8192, 'CK-SOURCE-STREAM'],
+    ['is of another size', 'snapshot-other', 'snapshot-s', 8191, 'CK-CAPTURE-LOST'],
+  ])('takes no difference that %s', async (_, from, to, size, code) => {
+    const answer = { stdout: stream(to, size, from).toString('base64') }
+    await expect(since(await (await source({ 'export-diff': answer })).open(ref))).rejects.toMatchObject({ code })
+  })
+
+  it.each<[string, Answer]>([
+    ['gone', json([{ id: 4, name: 'snapshot-s', size: 8192 }])],
+    [
+      'another one',
+      json([
+        { id: 5, name: 'snapshot-other', size: 1 },
+        { id: 4, name: 'snapshot-s', size: 8192 },
+      ]),
+    ],
+  ])('takes no difference when its base is %s', async (_, after) => {
+    const difference = { stdout: stream('snapshot-s', 8192, 'snapshot-other').toString('base64') }
+    const bytes = await (await source({ 'export-diff': difference })).open(ref)
+    for await (const run of bytes.readSince?.(base) ?? []) {
+      expect(run.offset).toBe(0)
+      await source({ 'snap ls': after })
+    }
+    await expect(bytes.confirm()).rejects.toMatchObject({ code: 'CK-SOURCE-BASE-LOST' })
+    await expect(since(bytes)).rejects.toMatchObject({ code: 'CK-SOURCE-BASE-LOST' })
+  })
+
+  it('opens an RBD snapshot by its name and its id', async () => {
+    const rbd = await source()
+    const bySnapshot = (id: number) => rbd.open({ ...ref, snapshotId: null, rbdSnapshot: { name: 'snapshot-s', id } })
+    expect(await bySnapshot(4)).toMatchObject({ sizeBytes: 8192, identity: '4' })
+    await expect(bySnapshot(5)).rejects.toMatchObject({ code: 'CK-CAPTURE-LOST' })
+  })
+
   it('overlooks remarks on configuration, which come with every command on many clouds', async () => {
     const stderr = '2026-11-23T11:28:05.515+0000 7fb4 -1 asok(0x55) AdminSocketConfigObs::init: failed\n\n'
     const bytes = await (await source({ 'export-diff': { ...good['export-diff'], stderr } })).open(ref)
@@ -205,7 +258,9 @@ describe('source rbd', () => {
   it('names the rights that are missing, also for the pools of parents', async () => {
     const denied = { stderr: 'rbd: error opening image volume-v: (1) Operation not permitted', exitCode: 1 }
     await expect((await source({ 'snap ls': denied })).open(ref)).rejects.toMatchObject({
-      cure: expect.stringContaining("osd 'allow rx pool=volumes, allow rx pool=images'") as unknown,
+      cure: expect.stringContaining(
+        "osd 'allow r class-read pool=volumes, allow r class-read pool=images, allow rwx",
+      ) as unknown,
     })
   })
 })

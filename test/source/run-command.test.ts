@@ -142,3 +142,59 @@ describe('streamCommand', () => {
     })
   })
 })
+
+describe('the input of a program', () => {
+  const upper = 'process.stdin.setEncoding("utf8").on("data", (text) => process.stdout.write(text.toUpperCase()))'
+
+  async function* pieces(...texts: string[]): AsyncGenerator<string> {
+    for (const text of texts) yield await Promise.resolve(text)
+  }
+
+  it('is what it reads, to its end', async () => {
+    expect(await runCommand(node(upper), { input: pieces('some ', 'words') })).toBe('SOME WORDS')
+    expect(await runCommand(node(upper), { input: pieces() })).toBe('')
+    expect(await runCommand(node(upper))).toBe('')
+  })
+
+  it('kills it and is what is thrown when it fails', async () => {
+    async function* failing(): AsyncGenerator<string> {
+      yield 'some'
+      throw new Error('no more of it')
+    }
+    const endless = `${tellPid} setInterval(() => {}, 1000)`
+    let pid = 0
+    await expect(async () => {
+      for await (const chunk of streamCommand(node(endless), { input: failing() })) pid = Number(Buffer.from(chunk))
+    }).rejects.toThrow('no more of it')
+    expect(pid === 0 || !isAlive(pid)).toBe(true)
+  })
+
+  it('is not taken faster than it is read', async () => {
+    let taken = 0
+    async function* endless(): AsyncGenerator<Buffer> {
+      for (;;) {
+        taken += 1
+        yield await Promise.resolve(Buffer.alloc(1024 * 1024))
+      }
+    }
+    const aborting = new AbortController()
+    await expect(async () => {
+      for await (const chunk of streamCommand(node(`${tellPid} setInterval(() => {}, 1000)`), {
+        input: endless(),
+        signal: aborting.signal,
+      })) {
+        expect(chunk.length).toBeGreaterThan(0)
+        setTimeout(() => {
+          aborting.abort(new Error('asked to stop'))
+        }, 300)
+      }
+    }).rejects.toThrow('asked to stop')
+    expect(taken).toBeLessThan(20)
+  })
+
+  it('may be left unread by a program that ends well', async () => {
+    expect(
+      await runCommand(node('process.stdout.write("done"); process.exit(0)'), { input: pieces('x'.repeat(1e6)) }),
+    ).toBe('done')
+  })
+})

@@ -1,7 +1,7 @@
 /** What holds for every kind of target: the same sentences run over each, on each cloud that a test can have. */
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { Capture, Copy, CopyContext, Target } from '../../targets/target.js'
+import type { Capture, Copy, CopyContext, Destination, Target } from '../../targets/target.js'
 
 /** A target on some cloud, and hands to do what Cinderkeep itself does not. */
 export interface TargetBench {
@@ -20,6 +20,8 @@ export interface TargetBench {
   /** An empty volume that can hold the capture. */
   emptyVolume(capture: Capture): Promise<string>
   hashOfVolume(volumeId: string): Promise<string>
+  /** How a copy gets into that volume; without it by naming the volume. */
+  destinationOf?(volumeId: string): Destination
   /** Names of everything that lies about for this archive beside finished copies. */
   leftovers(capture: Capture): Promise<string[]>
   end(): Promise<void>
@@ -112,7 +114,8 @@ export function describeTarget(title: string, makeBench: () => Promise<TargetBen
 
     it('restores the content into another volume', async () => {
       const volumeId = await bench.emptyVolume(capture)
-      await bench.open().restoreCopy(copy, { kind: 'volume', volumeId }, contextFor().context)
+      const destination = bench.destinationOf?.(volumeId) ?? { kind: 'volume', volumeId }
+      await bench.open().restoreCopy(copy, destination, contextFor().context)
       expect(await bench.hashOfVolume(volumeId)).toBe(await bench.hashOfCapture(capture))
     })
 
@@ -121,9 +124,11 @@ export function describeTarget(title: string, makeBench: () => Promise<TargetBen
       const written = await bench.open().writeCopy(other, null, contextFor().context)
       const rootHash = await bench.hashOfCapture(other)
       await bench.release(other)
-      const unknown = await bench.open().verifyCopy(written, null, contextFor().context)
-      expect(unknown.state).toBe('unverified')
-      expect(unknown.reason).not.toBeNull()
+      if (written.rootHash === null) {
+        const unknown = await bench.open().verifyCopy(written, null, contextFor().context)
+        expect(unknown.state).toBe('unverified')
+        expect(unknown.reason).not.toBeNull()
+      } else expect(written.rootHash).toBe(rootHash)
       const known = await bench.open().verifyCopy({ ...written, rootHash }, null, contextFor().context)
       expect(known).toMatchObject({ state: 'verified', rootHash })
     })

@@ -126,10 +126,30 @@ describe('options of targets', () => {
     })
   })
 
-  it.each(['ceph', 'vault', 'tape'])('refuse a target of kind %s with the reason', (kind) => {
+  it.each(['vault', 'tape'])('refuse a target of kind %s with the reason', (kind) => {
     expect(faults({ there: { kind, pool: 'archives' } })).toEqual([
       expect.stringMatching(/^there\.kind: not available yet: /),
     ])
+  })
+
+  it('accept a ceph target, its bandwidth as people write it, and no key or user that cannot be one', () => {
+    const second = {
+      kind: 'ceph',
+      conf: '/etc/ceph/dr.conf',
+      users: { write: 'ck-write', remove: 'ck-remove' },
+      pool: 'archives',
+      macKey: { file: '/etc/cinderkeep/mac.key' },
+    }
+    expect(targetsOptions.parse({ second })).toEqual({
+      second: { ...second, keyrings: {}, compare: 32, sameCluster: false },
+    })
+    expect(targetsOptions.parse({ second: { ...second, bandwidth: '1.5MiB' } })['second']).toMatchObject({
+      bandwidth: 1_572_864,
+    })
+    expect(faults({ second: { ...second, bandwidth: 'quick' } })).toHaveLength(1)
+    expect(faults({ second: { ...second, users: { write: 'client.ck-write', remove: 'r' } } })).toHaveLength(1)
+    expect(faults({ second: { ...second, compare: 0 } })).toHaveLength(1)
+    expect(faults({ second: { ...second, pool: 'a/b' } })).toHaveLength(1)
   })
 
   it('refuse no permits at all, a container for Ceph, and names that would not fit', () => {

@@ -1,0 +1,32 @@
+import { removeRbdSnapshot } from '../../source/rbd-snapshots.js'
+import { explained, type Asking } from './commands.js'
+import type { ImageState } from './image-state.js'
+import type { Writer } from './manifest.js'
+import { isOfArchive, keyOf } from './names.js'
+import { removeTree } from './tree-store.js'
+
+/**
+ * Removes what attempts without a manifest left on an image: RBD snapshots of this archive and of whoever wrote last, and
+ * that one's tree.
+ * @param what.keep the copy whose part is taken up again: its tree stays
+ */
+export async function clearAway(
+  asking: Asking,
+  { image, snapshots, copies, unreadable }: ImageState,
+  what: { archiveId: string; writer: Writer | null; keep: string | null },
+): Promise<void> {
+  const { writer, keep } = what
+  const { access } = asking
+  // what such a manifest names cannot be known
+  const isUnsure = (archiveId: string): boolean => unreadable.some(({ key }) => key.startsWith(`${archiveId}.`))
+  const archives = new Set([what.archiveId, ...(writer === null ? [] : [writer.archiveId])])
+  for (const { id, name } of snapshots) {
+    if (copies.some(({ manifest }) => manifest.copySnapshot.id === id)) continue
+    if (![...archives].some((one) => isOfArchive(name, one) && !isUnsure(one))) continue
+    await explained(access, image, async () => removeRbdSnapshot(access, image, { name, id }))
+  }
+  if (writer === null || isUnsure(writer.archiveId)) return
+  const key = keyOf(writer)
+  if (key === keep || copies.some((one) => one.key === key)) return
+  await removeTree(asking, key, writer.pieces)
+}

@@ -1,0 +1,90 @@
+/** Everything that is known of one image in the pool. */
+import { listRbdSnapshots, type RbdSnapshot } from '../../source/rbd-queries.js'
+import { explained, isImageMissing, type Asking } from './commands.js'
+import { readMeta } from './image-meta.js'
+import { manifestSchema, markSchema, writerSchema, type Manifest, type StoredMark, type Writer } from './manifest.js'
+import { keyOf, keysIn, manifestMeta, markMeta, writerMeta } from './names.js'
+import type { Seals } from './seal.js'
+
+export interface StoredCopy {
+  key: string
+  manifest: Manifest
+  mark: StoredMark
+  /** Whether the RBD snapshot that the manifest names is there, with its id. */
+  isThere: boolean
+}
+
+export interface ImageState {
+  image: string
+  snapshots: RbdSnapshot[]
+  /** The oldest capture first. */
+  copies: StoredCopy[]
+  writer: Writer | null
+  /** Manifests that are not trusted, with the reason: nothing of theirs is used or removed. */
+  unreadable: { key: string; why: string }[]
+}
+
+/** null when there is no such image. @throws CodedError `CK-SOURCE-…`, `CK-TARGET-AWAY` */
+export async function readImage(asking: Asking, seals: Seals, image: string): Promise<ImageState | null> {
+  try {
+    // in this order: a snapshot that is removed or made in between makes no copy look whole that is not
+    const meta = await readMeta(asking, image)
+    const snapshots = await explained(asking.access, image, async () => listRbdSnapshots(asking.access, image))
+    return understandImage(seals, image, meta, snapshots)
+  } catch (error) {
+    if (isImageMissing(error)) return null
+    throw error
+  }
+}
+
+/** Pure, for tests. */
+export function understandImage(
+  seals: Seals,
+  image: string,
+  meta: ReadonlyMap<string, string>,
+  snapshots: RbdSnapshot[],
+): ImageState {
+  const copies: StoredCopy[] = []
+  const unreadable: ImageState['unreadable'] = []
+  for (const key of keysIn(meta)) {
+    const manifest = readManifest(seals, image, key, meta.get(manifestMeta(key)) ?? '')
+    if (typeof manifest === 'string') unreadable.push({ key, why: manifest })
+    else {
+      const { name, id } = manifest.copySnapshot
+      const isThere = snapshots.some((one) => one.name === name && one.id === id)
+      copies.push({ key, manifest, mark: readMark(seals, image, manifest, meta.get(markMeta(key))), isThere })
+    }
+  }
+  copies.sort((a, b) => a.manifest.capturedAt.localeCompare(b.manifest.capturedAt))
+  return { image, snapshots, copies, writer: readWriter(seals, image, meta.get(writerMeta)), unreadable }
+}
+
+function readManifest(seals: Seals, image: string, key: string, text: string): Manifest | string {
+  const opened = seals.open('manifest', image, text)
+  if ('unreadable' in opened) return opened.unreadable
+  const parsed = manifestSchema.safeParse(opened.body)
+  if (!parsed.success) return 'its manifest has another form'
+  // a record under another's name would count twice
+  return keyOf(parsed.data) === key && parsed.data.image === image ? parsed.data : 'its manifest is another copy’s'
+}
+
+/** A copy of which nothing is known yet. */
+export function unmarked({ copySnapshot }: Manifest): StoredMark {
+  return { state: 'unverified', rootHash: null, verifiedAt: null, reason: null, copySnapshotId: copySnapshot.id }
+}
+
+/** A copy whose mark is missing, damaged, or of another RBD snapshot is one of which nothing is known. */
+function readMark(seals: Seals, image: string, manifest: Manifest, text: string | undefined): StoredMark {
+  const unknown = unmarked(manifest)
+  if (text === undefined) return unknown
+  const opened = seals.open('mark', `${image}@${keyOf(manifest)}`, text)
+  if ('unreadable' in opened) return { ...unknown, reason: opened.unreadable }
+  const parsed = markSchema.safeParse(opened.body)
+  return parsed.success && parsed.data.copySnapshotId === manifest.copySnapshot.id ? parsed.data : unknown
+}
+
+function readWriter(seals: Seals, image: string, text: string | undefined): Writer | null {
+  if (text === undefined) return null
+  const opened = seals.open('writer', image, text)
+  return 'body' in opened ? (writerSchema.safeParse(opened.body).data ?? null) : null
+}

@@ -1,0 +1,64 @@
+import type { Manifest } from './manifest.js'
+import type { WriteJob, Written } from './write-job.js'
+
+/** @param copySnapshot the RBD snapshot that holds the bytes */
+export function manifestOf(
+  { setting, capture, image, sizeBytes }: WriteJob,
+  { read, base, readBytes, writtenBytes }: Written,
+  copySnapshot: { name: string; id: number },
+  rootHash: string,
+): Manifest {
+  const { pieceLeaves } = setting.pace
+  const { compare } = setting.options
+  const old = base?.manifest
+  const isNext = read === 'changes' && old !== undefined
+  return {
+    format: 1,
+    installation: setting.installation,
+    target: setting.name,
+    point: capture.point,
+    archiveId: capture.archiveId,
+    archive: capture.archive,
+    slot: capture.slot,
+    group: capture.group,
+    capturedAt: capture.capturedAt,
+    consistency: capture.consistency,
+    watchers: capture.watchers,
+    sizeBytes: capture.sizeBytes,
+    maker: capture.maker ?? 'cinder',
+    snapshotId: capture.snapshotId,
+    snapshotName: capture.snapshotName,
+    volume: capture.volume,
+    image,
+    copySnapshot,
+    hashedBytes: sizeBytes,
+    rootHash,
+    pieces: Math.ceil(Math.ceil(sizeBytes / (4 * 2 ** 20)) / pieceLeaves),
+    pieceLeaves,
+    read,
+    base:
+      old === undefined
+        ? null
+        : {
+            archiveId: old.archiveId,
+            snapshotId: old.snapshotId,
+            point: old.point,
+            copySnapshot: old.copySnapshot,
+          },
+    round: isNext ? old.round + 1 : 0,
+    lineage: isNext ? old.lineage : capture.point,
+    compare,
+    comparedAt: isNext ? comparedAt(old, compare, capture.capturedAt) : [capture.capturedAt],
+    readBytes,
+    writtenBytes,
+  }
+}
+
+/**
+ * As many captures as it takes to compare everything; with another share than before, what was compared by the old one
+ * counts from its oldest.
+ */
+function comparedAt(old: Manifest, compare: number, capturedAt: string): string[] {
+  const before = old.compare === compare ? old.comparedAt : old.comparedAt.slice(0, 1)
+  return [...before, capturedAt].slice(-compare)
+}

@@ -1,0 +1,104 @@
+import { z } from 'zod'
+
+const text = z.string()
+const maybe = z.string().nullable()
+const count = z.number().int().nonnegative()
+
+const volumeRecord = z.object({
+  volumeId: text,
+  host: maybe,
+  nameId: maybe,
+  name: text,
+  description: maybe,
+  sizeGib: z.number(),
+  projectId: text,
+  userId: maybe,
+  type: maybe,
+  availabilityZone: maybe,
+  bootable: z.boolean(),
+  multiattach: z.boolean(),
+  encrypted: z.boolean(),
+  encryptionKeyId: maybe,
+  metadata: z.record(text, text),
+  imageMetadata: z.record(text, text),
+  attachments: z.array(z.object({ serverId: maybe, device: maybe })),
+})
+
+const rbdSnapshot = z.object({ name: text, id: count })
+const copyKey = z.object({ archiveId: text, snapshotId: text, point: text })
+
+/** The record that travels with a copy, and makes it one: what has no manifest is no copy. */
+export const manifestSchema = z.object({
+  format: z.literal(1),
+  installation: text,
+  target: text,
+  point: text,
+  archiveId: text,
+  archive: text,
+  slot: text,
+  group: maybe,
+  capturedAt: text,
+  consistency: z.enum(['detached', 'frozen', 'crash']),
+  watchers: z.union([z.literal('none'), z.literal('unknown'), z.array(text)]),
+  sizeBytes: count,
+  maker: z.enum(['cinder', 'rbd']),
+  snapshotId: text,
+  snapshotName: text,
+  volume: volumeRecord,
+  /** Where the bytes lie: the image, and the RBD snapshot in it. */
+  image: text,
+  copySnapshot: rbdSnapshot,
+  /** Of the source's snapshot: what the image, the tree and the root hash cover. */
+  hashedBytes: count,
+  rootHash: text,
+  /** Objects of the hash tree, and how many leaves each but the last one has. */
+  pieces: count,
+  pieceLeaves: z.number().int().positive(),
+  /** How the source was read: whole, or only what had changed since the base. */
+  read: z.enum(['whole', 'changes']),
+  /** The copy, verified by then, whose bytes this one shares; null when it stands alone. */
+  base: copyKey.extend({ copySnapshot: rbdSnapshot }).nullable(),
+  /** Copies since the source was last read whole, 0 for that one; and that one's point. */
+  round: count,
+  lineage: text,
+  /** One in so many unchanged leaves was compared with the source. */
+  compare: z.number().int().positive(),
+  /** When the copies were captured that together compared every leaf with the source, the oldest first. */
+  comparedAt: z.array(text).min(1),
+  readBytes: count,
+  writtenBytes: count,
+})
+export type Manifest = z.infer<typeof manifestSchema>
+
+export const markSchema = z.object({
+  state: z.enum(['writing', 'unverified', 'verified', 'suspect', 'damaged', 'removing']),
+  rootHash: maybe,
+  hashedBytes: count.optional(),
+  verifiedAt: maybe,
+  reason: maybe,
+  /** Of the copy that was judged: a mark for another RBD snapshot says nothing. */
+  copySnapshotId: count,
+})
+export type StoredMark = z.infer<typeof markSchema>
+
+/** Who writes to the image now, and how far a first copy has come. */
+export const writerSchema = z.object({
+  archiveId: text,
+  snapshotId: text,
+  /** Differs for every attempt. */
+  token: text,
+  pieces: count,
+  /** Everything before this leaf is on the image and in the tree. */
+  part: z
+    .object({
+      leaf: count,
+      /** What the image held before, for the rest of it: a copy's key, or null for zeros. */
+      against: maybe,
+      hashedBytes: count,
+      pieceLeaves: z.number().int().positive(),
+      readBytes: count,
+      writtenBytes: count,
+    })
+    .nullable(),
+})
+export type Writer = z.infer<typeof writerSchema>

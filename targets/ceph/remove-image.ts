@@ -1,0 +1,22 @@
+import { CommandFailed } from '../../source/command-errors.js'
+import { isImageMissing, runRbd, saysMissing, type Asking } from './commands.js'
+import { readMeta } from './image-meta.js'
+import { readImage } from './image-state.js'
+import type { Seals } from './seal.js'
+
+/** Removes an image in which nothing is left: no RBD snapshot, no record, and nobody who has it open. */
+export async function removeEmptyImage(asking: Asking, seals: Seals, image: string): Promise<void> {
+  const state = await readImage(asking, seals, image)
+  if (state === null || state.snapshots.length > 0) return
+  try {
+    // whatever is written there by others is reason enough to let it be
+    const records = [...(await readMeta(asking, image)).keys()].filter((key) => key.startsWith('ck.'))
+    if (records.length > 0) return
+    await runRbd({ ...asking, timeoutMs: null }, ['rm'], { image }, ['--no-progress'])
+  } catch (error) {
+    if (isImageMissing(error) || (error instanceof CommandFailed && saysMissing(error))) return
+    // ENOTEMPTY, EBUSY: a snapshot or a client since then, so it is not empty any more
+    if (error instanceof CommandFailed && (error.exitCode === 39 || error.exitCode === 16)) return
+    throw error
+  }
+}

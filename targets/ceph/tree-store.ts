@@ -1,0 +1,97 @@
+/**
+ * The hash tree's leaves as objects of the pool, `ck-tree.<archive>.<snapshot>.<n>`: gzip of 32 bytes a leaf. Only leaves
+ * are kept, the root in the manifest covers them.
+ */
+import { promisify } from 'node:util'
+import { gunzip, gzip } from 'node:zlib'
+import { CodedError } from '../../errors/coded-error.js'
+import { leafHashBytes } from '../../source/hash-fold.js'
+import { leafCount } from '../../source/root-of-leaves.js'
+import { runCommand, streamCommand } from '../../source/run-command.js'
+import { explain, explained, limits, radosCommand, saysMissing, type Asking } from './commands.js'
+import { feedCommand } from './feed-command.js'
+import { treeObject } from './names.js'
+
+const compress = promisify(gzip)
+const decompress = promisify(gunzip)
+
+export function piecesOf(hashedBytes: number, pieceLeaves: number): number {
+  return Math.ceil(leafCount(hashedBytes) / pieceLeaves)
+}
+
+export async function writePiece(asking: Asking, key: string, index: number, leaves: Buffer): Promise<void> {
+  const { access, signal } = asking
+  // zeros and unchanged parts shrink, hashes do not: the quickest level does as well as any
+  const packed = await compress(leaves, { level: 1 })
+  const command = radosCommand(access, ['put', treeObject(key, index), '-'])
+  await explained(access, '', async () => {
+    const feed = await feedCommand(command, { signal, stallMs: asking.timeoutMs ?? 120_000 })
+    await feed.write(packed)
+    await feed.end()
+  })
+}
+
+/** null when it is not there. @throws CodedError `CK-TREE-DAMAGED` when it is no piece of a tree */
+export async function readPiece(asking: Asking, key: string, index: number): Promise<Buffer | null> {
+  const { access } = asking
+  const object = treeObject(key, index)
+  const chunks: Uint8Array[] = []
+  try {
+    for await (const chunk of streamCommand(radosCommand(access, ['get', object, '-']), limits(asking))) {
+      chunks.push(chunk)
+    }
+  } catch (error) {
+    if (saysMissing(error)) return null
+    throw explain(access, '', error)
+  }
+  try {
+    const leaves = await decompress(Buffer.concat(chunks), { maxOutputLength: 64 * 2 ** 20 })
+    if (leaves.length % leafHashBytes === 0) return leaves
+  } catch {
+    // said below
+  }
+  throw new CodedError('CK-TREE-DAMAGED', `the object ${object} of a hash tree is damaged`, {
+    cure: 'The copy cannot be proven with it. Archive the volume anew, and look at the health of the cluster that holds copies.',
+  })
+}
+
+export type PieceReader = (index: number) => Promise<Buffer | null>
+
+/** `readPiece` that keeps the last one, for trees of a single piece that are gone through several times. */
+export function pieceReader(asking: Asking, key: string): PieceReader {
+  let last: { index: number; piece: Promise<Buffer | null> } | undefined
+  return async (index) => {
+    if (last?.index !== index) last = { index, piece: readPiece(asking, key, index) }
+    return last.piece
+  }
+}
+
+/** All leaves in their order. @throws CodedError `CK-TREE-DAMAGED` also for a piece that is missing */
+export async function* readPieces(
+  read: PieceReader,
+  key: string,
+  pieces: number,
+): AsyncGenerator<Buffer, void, undefined> {
+  for (let index = 0; index < pieces; index += 1) {
+    const piece = await read(index)
+    if (piece === null) {
+      throw new CodedError('CK-TREE-DAMAGED', `the object ${treeObject(key, index)} of a hash tree is missing`, {
+        cure: 'The copy cannot be proven without it. Archive the volume anew, and look who removes objects from the pool.',
+      })
+    }
+    yield piece
+  }
+}
+
+/** Content with what is gone already. */
+export async function removeTree(asking: Asking, key: string, pieces: number): Promise<void> {
+  const { access } = asking
+  for (let index = 0; index < pieces; index += 1) {
+    const command = radosCommand(access, ['rm', treeObject(key, index)])
+    try {
+      await runCommand(command, limits(asking))
+    } catch (error) {
+      if (!saysMissing(error)) throw explain(access, '', error)
+    }
+  }
+}

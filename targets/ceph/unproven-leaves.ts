@@ -1,0 +1,72 @@
+import { leafBytes } from '../../source/hash-fold.js'
+import { leafCount } from '../../source/root-of-leaves.js'
+import type { CopyContext } from '../target.js'
+import type { Asking } from './commands.js'
+import { diffExtents } from './diff-extents.js'
+import type { StoredCopy } from './image-state.js'
+import { extentOf, hashAt, zeroPiece } from './leaves.js'
+import { readPiece, type PieceReader } from './tree-store.js'
+
+/**
+ * Which leaves of a copy must be read back, as one byte each: those that its tree says differ from the base's, those that
+ * the target itself says were touched since the base's RBD snapshot, whoever touched them, and a share of the others in
+ * turn. What is left is as it was in the base, which was proven. Without a base, everything that may hold data or should.
+ */
+export async function unprovenLeaves(
+  asking: Asking,
+  of: { stored: StoredCopy; tree: PieceReader; base: StoredCopy | null },
+  context: CopyContext,
+): Promise<Uint8Array> {
+  const { stored, tree, base } = of
+  const { manifest } = stored
+  const { hashedBytes, image, copySnapshot, pieceLeaves, pieces } = manifest
+  const count = leafCount(hashedBytes)
+  const unproven = new Uint8Array(count)
+
+  async function addExtents(from: string | null, beyond: number): Promise<void> {
+    for await (const { offset, length } of diffExtents(asking, image, { from, to: copySnapshot.name })) {
+      const last = Math.min(count - 1, Math.floor((offset + length - 1) / leafBytes))
+      const first = Math.max(Math.floor(offset / leafBytes), Math.floor(beyond / leafBytes))
+      if (length > 0) for (let leaf = first; leaf <= last; leaf += 1) unproven[leaf] = 1
+    }
+  }
+
+  context.report({ phase: 'looking for what the copy holds' })
+  await addExtents(base?.manifest.copySnapshot.name ?? null, 0)
+  // beyond the base's end there is nothing that a difference could start from
+  if (base !== null && base.manifest.hashedBytes < hashedBytes) await addExtents(null, base.manifest.hashedBytes)
+
+  for (let index = 0; index < pieces; index += 1) {
+    const first = index * pieceLeaves
+    const size = Math.min(pieceLeaves, count - first)
+    const piece = await tree(index)
+    const before = await hashesBefore(asking, base, index, zeroPiece(first, size, hashedBytes))
+    for (let at = 0; at < size; at += 1) {
+      const isNew = piece === null || !hashAt(piece, at).equals(hashAt(before, at))
+      if (isNew || isInTurn(manifest, base, first + at)) unproven[first + at] = 1
+    }
+    if (base !== null) markBorder(unproven, base.manifest.hashedBytes, hashedBytes)
+  }
+  return unproven
+}
+
+/** What the base's tree says of the same leaves; zeros where it has none, or there is no base. */
+async function hashesBefore(asking: Asking, base: StoredCopy | null, index: number, zeros: Buffer): Promise<Buffer> {
+  if (base === null || index >= base.manifest.pieces) return zeros
+  const stored = await readPiece(asking, base.key, index)
+  // no hash is of zero bytes: everything counts as new
+  if (stored === null) return Buffer.alloc(zeros.length)
+  stored.copy(zeros)
+  return zeros
+}
+
+/** The leaf that was cut or grown. */
+function markBorder(unproven: Uint8Array, before: number, now: number): void {
+  if (before === now) return
+  const leaf = Math.floor(Math.min(before, now) / leafBytes)
+  if (leaf < unproven.length && extentOf(leaf, before).length !== extentOf(leaf, now).length) unproven[leaf] = 1
+}
+
+function isInTurn({ compare, round }: StoredCopy['manifest'], base: StoredCopy | null, leaf: number): boolean {
+  return base !== null && leaf % compare === round % compare
+}

@@ -1,0 +1,196 @@
+/** Stores a capture as an RBD snapshot of the volume's image in the pool. Write order: data and tree, RBD snapshot, manifest. */
+import { randomBytes } from 'node:crypto'
+import { CodedError } from '../../errors/coded-error.js'
+import { listRbdSnapshots } from '../../source/rbd-queries.js'
+import { rootOfLeaves } from '../../source/root-of-leaves.js'
+import type { OpenBytes, Source } from '../../source/source.js'
+import type { Capture, Copy, CopyContext } from '../target.js'
+import { clearAway } from './clear-away.js'
+import { explained, type Asking } from './commands.js'
+import { explainFull } from './explain-full.js'
+import { fence } from './fence.js'
+import { createImage } from './head.js'
+import { readImage, unmarked, type ImageState, type StoredCopy } from './image-state.js'
+import { setMeta } from './image-meta.js'
+import { manifestOf } from './manifest-of.js'
+import { imageName, keyOf, manifestMeta, snapshotNameOf } from './names.js'
+import { mustBeOtherCluster } from './same-cluster.js'
+import { openSeals } from './seal.js'
+import { accessOf, type CephSetting } from './setting.js'
+import { markSuspects } from './suspects.js'
+import { toCopy } from './to-copy.js'
+import { pieceReader, piecesOf, readPieces } from './tree-store.js'
+import { Inherited, writeChanges } from './write-changes.js'
+import type { WriteJob, Written } from './write-job.js'
+import { writeWhole } from './write-whole.js'
+import { forgetWriter, keepWriter, mustBeWriter } from './writer-record.js'
+
+/** @throws CodedError `CK-CAPTURE-LOST`, `CK-SAME-CLUSTER`, `CK-TARGET-…`, `CK-WRITER-REPLACED`, `CK-SOURCE-…` */
+export async function writeCopy(setting: CephSetting, capture: Capture, context: CopyContext): Promise<Copy> {
+  const seals = await openSeals(setting.options.macKey.file)
+  const asking: Asking = {
+    access: accessOf(setting, 'write'),
+    signal: context.signal,
+    timeoutMs: setting.pace.commandMs,
+  }
+  const image = imageName(capture.volume)
+  const key = keyOf(capture)
+  context.report({ phase: 'looking at the target' })
+  const found = await readImage(asking, seals, image)
+  const done = found?.copies.find((one) => one.key === key)
+  if (done?.isThere === true && done.mark.state !== 'removing') {
+    // killed just after the manifest
+    if (found?.writer != null && keyOf(found.writer) === key) await forgetWriter(asking, image)
+    return toCopy(setting, done)
+  }
+
+  const source = sourceOf(setting, capture)
+  const [opened] = await Promise.all([openCapture(source, capture), mustBeOtherCluster(setting, asking, source)])
+  const { sizeBytes } = opened
+  if (found === null) await createImage(asking, image, sizeBytes)
+  const token = randomBytes(6).toString('hex')
+  const part = partOf(setting, found, key, sizeBytes)
+  await fence(asking, image, setting.log)
+  // whoever was not caught by the fence learns from the record that another attempt writes
+  const writer = { ...writerOf(setting, capture, token, sizeBytes), part }
+  await keepWriter(asking, seals, image, writer)
+  const state = await readImage(asking, seals, image)
+  if (state === null) throw imageRemoved(image)
+  const { archiveId } = capture
+  await clearAway(asking, state, { archiveId, writer: found?.writer ?? null, keep: part === null ? null : key })
+  let unused: OpenBytes | null = opened
+  const job: WriteJob = {
+    setting,
+    seals,
+    asking,
+    capture,
+    context,
+    image,
+    key,
+    token,
+    snapshotName: snapshotNameOf(capture, token),
+    state,
+    sizeBytes,
+    part,
+    open: async () => {
+      const first = unused
+      unused = null
+      return first ?? openCapture(source, capture)
+    },
+    mustStillWrite: async () => mustBeWriter(asking, seals, image, token),
+    keepPart: async (part) => {
+      await mustBeWriter(asking, seals, image, token)
+      await keepWriter(asking, seals, image, { ...writer, part })
+    },
+  }
+  try {
+    return await commit(job, await write(job))
+  } catch (error) {
+    throw await explainFull(setting, error)
+  }
+}
+
+function sourceOf({ sources }: CephSetting, { volume }: Capture): Source {
+  const source = sources.find(volume.host)
+  if (source !== undefined) return source
+  throw new CodedError(
+    'CK-SOURCE-NONE',
+    `no source reaches ${volume.host ?? 'the host'} of the volume ${volume.volumeId}`,
+    {
+      cure: 'Add it to sources[] of cinderkeep.yaml on the movers: a target of kind ceph reads volumes itself.',
+    },
+  )
+}
+
+async function openCapture(source: Source, capture: Capture): Promise<OpenBytes> {
+  const { volumeId, host, nameId } = capture.volume
+  const rbd = capture.maker === 'rbd'
+  return source.open({
+    volumeId,
+    host,
+    nameId,
+    snapshotId: rbd ? null : capture.snapshotId,
+    ...(rbd && { rbdSnapshot: { name: capture.snapshotName, id: Number(capture.snapshotId) } }),
+  })
+}
+
+function writerOf({ pace }: CephSetting, { archiveId, snapshotId }: Capture, token: string, sizeBytes: number) {
+  return { archiveId, snapshotId, token, pieces: piecesOf(sizeBytes, pace.pieceLeaves), part: null }
+}
+
+/** How far an earlier attempt came, if what it built upon is still what would be built upon. */
+function partOf({ pace }: CephSetting, state: ImageState | null, key: string, sizeBytes: number): WriteJob['part'] {
+  const { writer = null, copies = [] } = state ?? {}
+  if (writer === null || keyOf(writer) !== key || writer.part === null) return null
+  const { part } = writer
+  const against = goodCopies({ copies, key, pieceLeaves: pace.pieceLeaves })[0]?.key ?? null
+  const isSame = part.against === against && part.hashedBytes === sizeBytes && part.pieceLeaves === pace.pieceLeaves
+  return isSame ? part : null
+}
+
+function imageRemoved(image: string): CodedError {
+  return new CodedError('CK-WRITER-REPLACED', `${image} was removed while it was to be written`, {
+    cure: 'Nothing: it is tried again.',
+  })
+}
+
+async function write(job: WriteJob): Promise<Written> {
+  const { asking, setting, capture, context, image, key, state } = job
+  const good = goodCopies({ copies: state.copies, key, pieceLeaves: setting.pace.pieceLeaves })
+  const against = good[0] ?? null
+  const bases = capture.maker === 'rbd' ? good.filter(({ manifest }) => manifest.maker === 'rbd').slice(0, 3) : []
+  if (job.part !== null) return writeWhole(job, against)
+  for (const base of bases) {
+    try {
+      return await writeChanges(job, base)
+    } catch (error) {
+      if (!(error instanceof CodedError) || !readsWholeAfter.has(error.code)) throw error
+      setting.log.warn({ code: error.code, image, base: base.manifest.point, err: error }, error.message)
+      if (error instanceof Inherited) {
+        await markSuspects(job, base, error.message)
+        context.report({ phase: 'a block was missed: reading everything' })
+      }
+      // what was killed holds the image's lock until the cluster notices
+      await fence(asking, image, setting.log)
+      if (error instanceof Inherited) break
+    }
+  }
+  return writeWhole(job, against)
+}
+
+const readsWholeAfter = new Set<string>(['CK-SOURCE-BASE-LOST', 'CK-TREE-DAMAGED', 'CK-COPY-INHERITED'])
+
+/** Copies whose bytes on the target are known, the newest first. */
+function goodCopies(of: { copies: StoredCopy[]; key: string; pieceLeaves: number }): StoredCopy[] {
+  return of.copies
+    .filter((one) => one.key !== of.key && one.isThere && one.mark.state === 'verified')
+    .filter(({ manifest }) => manifest.pieceLeaves === of.pieceLeaves)
+    .reverse()
+}
+
+/** The manifest makes a copy of what was written. */
+async function commit(job: WriteJob, written: Written): Promise<Copy> {
+  const { setting, asking, seals, image, key, sizeBytes, snapshotName } = job
+  const { pieceLeaves } = setting.pace
+  // as it lies there: what cannot be read back is not counted upon
+  const rootHash = await rootOfLeaves(
+    sizeBytes,
+    readPieces(pieceReader(asking, key), key, piecesOf(sizeBytes, pieceLeaves)),
+  )
+  const snapshots = await explained(asking.access, image, async () => listRbdSnapshots(asking.access, image))
+  const made = snapshots.find(({ name }) => name === snapshotName)
+  if (made === undefined) {
+    throw new CodedError(
+      'CK-TARGET-SNAPSHOT',
+      `rbd import-diff ended well, but ${image}@${snapshotName} does not exist`,
+      {
+        cure: 'It is tried again; look who removes RBD snapshots from the pool.',
+      },
+    )
+  }
+  const manifest = manifestOf(job, written, { name: made.name, id: made.id }, rootHash)
+  await job.mustStillWrite()
+  await setMeta(asking, image, manifestMeta(key), seals.seal('manifest', image, manifest))
+  await forgetWriter(asking, image)
+  return toCopy(setting, { key, manifest, mark: unmarked(manifest), isThere: true })
+}

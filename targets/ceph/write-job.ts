@@ -1,0 +1,57 @@
+import type { OpenBytes } from '../../source/source.js'
+import type { Capture, CopyContext } from '../target.js'
+import type { Asking } from './commands.js'
+import type { ImageState, StoredCopy } from './image-state.js'
+import type { Writer } from './manifest.js'
+import type { Seals } from './seal.js'
+import type { CephSetting } from './setting.js'
+
+/** One attempt to write one copy. */
+export interface WriteJob {
+  setting: CephSetting
+  seals: Seals
+  asking: Asking
+  capture: Capture
+  context: CopyContext
+  image: string
+  /** The copy's. */
+  key: string
+  /** This attempt's, from the image's record of who writes to it. */
+  token: string
+  /** The RBD snapshot to be made. */
+  snapshotName: string
+  /** As it was when the attempt began to write. */
+  state: ImageState
+  sizeBytes: number
+  /** How far an earlier attempt came that read the whole capture, where its work still lies on the head. */
+  part: Writer['part']
+  /** Opens the capture anew. */
+  open(): Promise<OpenBytes>
+  /** Writes down how far a first copy has come. @throws `CK-WRITER-REPLACED` when another attempt has taken over */
+  keepPart(part: NonNullable<Writer['part']>): Promise<void>
+  /** @throws CodedError `CK-WRITER-REPLACED` when another attempt has taken over */
+  mustStillWrite(): Promise<void>
+}
+
+/** How the source was read and what came of it. */
+export interface Written {
+  read: 'whole' | 'changes'
+  /** The verified copy whose bytes it shares. */
+  base: StoredCopy | null
+  readBytes: number
+  writtenBytes: number
+}
+
+/** Tells progress no more often than is worth a heartbeat, and keeps to the bandwidth. */
+export function pacer({ context, sizeBytes }: Pick<WriteJob, 'context' | 'sizeBytes'>, phase: string) {
+  let pending = 0
+  return async (offset: number, bytes: number): Promise<void> => {
+    context.signal.throwIfAborted()
+    pending += bytes
+    if (pending < 8 * 2 ** 20) return
+    const moved = pending
+    pending = 0
+    context.report({ phase, doneBytes: offset, totalBytes: sizeBytes })
+    await context.throttle?.(moved)
+  }
+}

@@ -1,0 +1,304 @@
+/** Four ways to a wrong copy with exit code 0 (design section 7), each done to the target; none may ever be verified. */
+import { execFile } from 'node:child_process'
+import { writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { DataRun, OpenBytes, ZeroRun } from '../../source/source.js'
+import { extentRecord, headRecords } from '../../targets/ceph/import-diff.js'
+import type { Capture, Copy } from '../../targets/target.js'
+import { labEnvironment, listRbdSnapshots, sha256OfRbd, volumeImage } from '../helpers/lab.js'
+import { rbdActs } from '../helpers/rbd-hands.js'
+import { cephBench, type CephBench } from '../targets/ceph-bench.js'
+import { contextFor } from '../targets/contract.js'
+
+const run = promisify(execFile)
+const lab = labEnvironment()
+const mib = 2 ** 20
+const size = 64 * mib
+
+let bench: CephBench
+beforeAll(async () => {
+  bench = await cephBench(lab)
+})
+afterAll(async () => {
+  await bench.end()
+})
+
+let seed = 0
+async function write(volumeId: string, offset: number, length: number): Promise<void> {
+  seed += 1
+  await rbdActs(lab, 'prod', volumeImage(volumeId), [{ act: 'write', offset, length, seed }])
+}
+
+/** A volume full of random bytes. */
+async function fullVolume(): Promise<string> {
+  const id = await bench.newVolume(64)
+  await write(id, 0, size)
+  return id
+}
+
+async function copiesOf(volumeId: string): Promise<Copy[]> {
+  return bench.open().listCopies(volumeId, contextFor().context)
+}
+
+async function verify(copy: Copy) {
+  return bench.open().verifyCopy(copy, null, contextFor().context)
+}
+
+/** By other hands than ours. */
+async function mustBeSame(copy: Copy, capture: Capture): Promise<void> {
+  const source = `${volumeImage(capture.volume.volumeId)}@${capture.snapshotName}`
+  const target = `archives/${copy.ref['image'] ?? ''}@${copy.ref['snapshot'] ?? ''}`
+  expect(await sha256OfRbd(lab, 'backup', target)).toBe(await sha256OfRbd(lab, 'prod', source))
+}
+
+/** Something happens once, when it was read so far. */
+function atByte(offset: number, act: () => Promise<void>): (bytes: OpenBytes) => OpenBytes {
+  let done: Promise<void> | undefined
+  async function* after<T>(runs: AsyncIterable<T>): AsyncGenerator<T, void, undefined> {
+    for await (const one of runs) {
+      yield one
+      if ((one as { offset: number }).offset >= offset) await (done ??= act())
+    }
+  }
+  return (bytes) => ({
+    ...bytes,
+    read: (signal, options) => after(bytes.read(signal, options)),
+    ...(bytes.readSince && {
+      readSince: (...given: Parameters<NonNullable<OpenBytes['readSince']>>) => after(since(bytes, ...given)),
+    }),
+  })
+}
+
+function since(bytes: OpenBytes, ...given: Parameters<NonNullable<OpenBytes['readSince']>>) {
+  if (bytes.readSince === undefined) throw new Error('no differences')
+  return bytes.readSince(...given)
+}
+
+describe('torn: the capture is deleted while it is read', () => {
+  it.each(['whole', 'changes'])('makes no copy when the source is read by its %s', async (way) => {
+    const id = await fullVolume()
+    if (way === 'changes') await bench.verified(await bench.captureOf(id))
+    await write(id, 0, size)
+    const capture = await bench.captureOf(id)
+    const before = await copiesOf(id)
+    const wrap = atByte(0, async () => {
+      await bench.release(capture)
+      await write(id, 0, size)
+    })
+    const writing = bench.open({ wrap }).writeCopy(capture, null, contextFor().context)
+    await expect(writing).rejects.toMatchObject({ code: 'CK-CAPTURE-LOST' })
+    expect(await copiesOf(id)).toEqual(before)
+    const image = (await bench.imageOf(id)) ?? ''
+    expect((await listRbdSnapshots(lab, 'backup', image)).filter((name) => name.includes(capture.archiveId))).toEqual(
+      [],
+    )
+    await bench.open().removeTemporaries({ archiveId: capture.archiveId, volumeId: id }, contextFor().context)
+    expect(await bench.leftovers(capture)).toEqual([])
+    // and the next one is right, whatever the torn one left on the head
+    const next = await bench.captureOf(id)
+    const copy = await bench.verified(next)
+    expect(copy.state).toBe('verified')
+    await mustBeSame(copy, next)
+  })
+})
+
+describe('inherited: the source leaves out a block that changed', () => {
+  /** As fast-diff did: a change of which nothing is said. */
+  const missing =
+    (from: number) =>
+    (bytes: OpenBytes): OpenBytes => ({
+      ...bytes,
+      readSince: async function* (...given) {
+        for await (const one of since(bytes, ...given)) if (!covers(one, from)) yield one
+      },
+    })
+
+  function covers(one: DataRun | ZeroRun, offset: number): boolean {
+    return Math.floor(one.offset / (4 * mib)) === Math.floor(offset / (4 * mib))
+  }
+
+  it('is found in its turn: the copies since the block was last compared become suspect, and all is read', async () => {
+    const id = await fullVolume()
+    const options = { compare: 4 }
+    const good = await bench.verified(await bench.captureOf(id), { options })
+    await write(id, 20 * mib, mib)
+    const wrong = await bench.captureOf(id)
+    // leaf 5 is in its turn in round 1 and 5; so round 1 would find it at once: leaf 6 is found in round 2
+    await write(id, 0, 4096)
+    await bench.release(wrong)
+    await write(id, 24 * mib, mib)
+    const inherited = await bench.captureOf(id)
+    const second = await bench.verified(inherited, { options, wrap: missing(24 * mib) })
+    expect(second.basePoint).toBe(good.point)
+    await write(id, 4 * mib, 4096)
+    const third = await bench.captureOf(id)
+    const whole = await bench.verified(third, { options })
+    expect(whole).toMatchObject({ state: 'verified', basePoint: null })
+    await mustBeSame(whole, third)
+    const states = new Map((await copiesOf(id)).map(({ point, state }) => [point, state]))
+    expect([states.get(good.point), states.get(second.point), states.get(whole.point)]).toEqual([
+      'verified',
+      'suspect',
+      'verified',
+    ])
+  })
+
+  it('is found at once where the block is in its turn', async () => {
+    const id = await fullVolume()
+    const options = { compare: 1 }
+    await bench.verified(await bench.captureOf(id), { options })
+    await write(id, 24 * mib, mib)
+    await write(id, 40 * mib, mib)
+    const capture = await bench.captureOf(id)
+    const copy = await bench.verified(capture, { options, wrap: missing(24 * mib) })
+    expect(copy).toMatchObject({ state: 'verified', basePoint: null })
+    await mustBeSame(copy, capture)
+  })
+
+  it('is found when the rest of the block is known to have changed: it reads back as something else', async () => {
+    const id = await fullVolume()
+    await bench.verified(await bench.captureOf(id))
+    await write(id, 24 * mib, 64 * 1024)
+    await write(id, 25 * mib, 64 * 1024)
+    const capture = await bench.captureOf(id)
+    const wrap = (bytes: OpenBytes): OpenBytes => ({
+      ...bytes,
+      readSince: async function* (...given) {
+        for await (const one of since(bytes, ...given)) if (one.offset < 25 * mib || one.offset > 26 * mib) yield one
+      },
+    })
+    const copy = await bench.open({ wrap }).writeCopy(capture, null, contextFor().context)
+    expect(await verify(copy)).toMatchObject({ state: 'damaged' })
+  })
+})
+
+describe('zombie: a writer that was given up for dead goes on', () => {
+  it('is shut out when it wakes up, and spoils nothing', async () => {
+    const id = await fullVolume()
+    await bench.verified(await bench.captureOf(id))
+    await write(id, 0, 32 * mib)
+    const old = await bench.captureOf(id)
+    let pid = 0
+    const wrap = atByte(24 * mib, async () => {
+      pid = await importerOf(id)
+      process.kill(pid, 'SIGSTOP')
+    })
+    const first = bench.open({ wrap }).writeCopy(old, null, contextFor().context)
+    const failed = first.catch((error: unknown) => error)
+    await expect.poll(() => pid, { timeout: 60_000 }).toBeGreaterThan(0)
+
+    await write(id, 16 * mib, 8 * mib)
+    const later = await bench.captureOf(id)
+    const copy = await bench.verified(later)
+    expect(copy.state).toBe('verified')
+    process.kill(pid, 'SIGCONT')
+    expect(await failed).toBeInstanceOf(Error)
+    const again = await verify(copy)
+    expect(again).toMatchObject({ state: 'verified' })
+    expect(again.readBytes).toBe(size)
+    await mustBeSame(copy, later)
+    // nor is the head trusted afterwards
+    await write(id, 40 * mib, mib)
+    const next = await bench.captureOf(id)
+    const nextCopy = await bench.verified(next)
+    expect(nextCopy).toMatchObject({ state: 'verified', basePoint: copy.point })
+    await mustBeSame(nextCopy, next)
+    expect(await copiesOf(id)).toHaveLength(3)
+  })
+
+  it('that no fence can know of is found by what the target says was touched', async () => {
+    const id = await fullVolume()
+    await bench.verified(await bench.captureOf(id))
+    await write(id, 0, mib)
+    const capture = await bench.captureOf(id)
+    const wrap = (bytes: OpenBytes): OpenBytes => ({
+      ...bytes,
+      // asked just before the RBD snapshot is made; block 11 is not in its turn
+      confirm: async () => {
+        await bytes.confirm()
+        await writeBehindBack(id, 44 * mib)
+      },
+    })
+    const copy = await bench.open({ wrap }).writeCopy(capture, null, contextFor().context)
+    expect(await verify(copy)).toMatchObject({
+      state: 'damaged',
+      reason: expect.stringContaining('46137344') as string,
+    })
+  })
+
+  it('does not replace the copy of the attempt that took over', async () => {
+    const id = await fullVolume()
+    const capture = await bench.captureOf(id)
+    let second: Copy | undefined
+    let nested = false
+    const wrap = (bytes: OpenBytes): OpenBytes => ({
+      ...bytes,
+      confirm: async () => {
+        await bytes.confirm()
+        if (nested) return
+        nested = true
+        second = await bench.verified(capture)
+      },
+    })
+    const first = bench.open({ wrap }).writeCopy(capture, null, contextFor().context)
+    await expect(first).rejects.toThrow()
+    expect(second).toMatchObject({ state: 'verified' })
+    expect(await copiesOf(id)).toEqual([second])
+    expect(await bench.leftovers(capture)).toEqual([])
+  })
+
+  async function importerOf(volumeId: string): Promise<number> {
+    const { stdout } = await run('pgrep', ['-f', `^rbd import-diff .*ck-${volumeId}`])
+    return Number(stdout.trim().split('\n')[0])
+  }
+
+  /** As a process would that began long ago: no watch of it was there when others were shut out. */
+  async function writeBehindBack(volumeId: string, offset: number): Promise<void> {
+    const length = 8192
+    const path = join(tmpdir(), `${volumeId}.diff`)
+    const head = { from: null, to: null, size }
+    const bytes = Buffer.alloc(length, 7)
+    const stream = [headRecords(head), extentRecord('w', { offset, length }), bytes, Buffer.from('e')]
+    await writeFile(path, Buffer.concat(stream))
+    await bench.rbd('backup', 'import-diff', '--no-progress', path, (await bench.imageOf(volumeId)) ?? '')
+  }
+})
+
+describe('leftover: an attempt was cut off, and the guest discarded what it had written', () => {
+  it.each(['thrown', 'killed'])('is taken off the head again (%s)', async (way) => {
+    // the base has nothing there: once it is discarded, the source has nothing to say of it
+    const id = await bench.newVolume(64)
+    await write(id, 0, 16 * mib)
+    const base = await bench.verified(await bench.captureOf(id))
+    await write(id, 16 * mib, 16 * mib)
+    const cut = await bench.captureOf(id)
+    const killing = contextFor()
+    const wrap = (bytes: OpenBytes): OpenBytes => ({
+      ...bytes,
+      readSince: async function* (...given) {
+        for await (const one of since(bytes, ...given)) {
+          yield one
+          if (one.offset < 30 * mib) continue
+          // what was given to rbd is on the image a moment later
+          await delay(1_500)
+          if (way === 'thrown') throw new Error('cut off')
+          killing.abort.abort(new Error('killed'))
+        }
+      },
+    })
+    await expect(bench.open({ wrap }).writeCopy(cut, null, killing.context)).rejects.toThrow()
+    const image = (await bench.imageOf(id)) ?? ''
+    const dirt = await bench.rbd('backup', 'diff', '--from-snap', base.ref['snapshot'] ?? '', image)
+    expect(dirt.trim()).not.toBe('')
+
+    await rbdActs(lab, 'prod', volumeImage(id), [{ act: 'discard', offset: 16 * mib, length: 16 * mib }])
+    const next = await bench.captureOf(id)
+    const copy = await bench.verified(next)
+    expect(copy).toMatchObject({ state: 'verified', basePoint: base.point })
+    await mustBeSame(copy, next)
+  })
+})
