@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { byteCount } from '../config/byte-count.js'
 
 const match = z
   .string()
@@ -38,6 +39,14 @@ export const rbdSourceOptions = z.strictObject({
     .min(1)
     .optional()
     .describe("The user's keyring file, on each mover; without it ceph.conf and Ceph's defaults say where it lies"),
+  wholeObject: z
+    .union([z.enum(['never', 'always']), byteCount])
+    .default('never')
+    .describe(
+      'Which images are asked by their object maps what changed, seconds instead of 12 s for each TiB of their size: `never`, `always`, or ' +
+        'those of at least this size, e.g. `4TiB`. An object map has been wrong before (kernel clients, Ceph bugs): a part of the blocks is ' +
+        'compared with the image itself every time, and an image whose map is marked invalid is never asked so',
+    ),
   trash: z
     .strictObject({
       user: z.string().regex(/^(?!client\.)[^\s]+$/, 'the name without `client.`'),

@@ -1,4 +1,6 @@
 /** Where a volume's bytes come from: RBD images, or files and block devices. Reads only. */
+import type { RbdAccess } from './rbd-access.js'
+import type { RbdObject } from './rbd-command.js'
 
 /** Where Cinder says that a volume lies. */
 export interface VolumePlace {
@@ -96,6 +98,16 @@ export interface OpenBytes {
   confirm(): Promise<void>
 }
 
+/** An RBD image, or one of its RBD snapshots, and how it is reached. */
+export interface RbdPlace {
+  access: RbdAccess
+  object: RbdObject
+  /** Of the RBD snapshot, where it is known. */
+  id?: number | undefined
+  /** Images of at least so many bytes are asked by their object maps. */
+  wholeObjectFrom: number
+}
+
 export interface Source {
   /** Which movers reach it: task queue `move@<zone>`. */
   zone: string
@@ -104,8 +116,8 @@ export interface Source {
   open(ref: BytesRef): Promise<OpenBytes>
   /** Clients that have the volume open for writing (RBD watchers), or `unknown` where this cannot be told. */
   watchers(place: VolumePlace): Promise<string[] | 'unknown'>
-  /** The id (fsid) of the Ceph cluster that the volumes lie in; absent where there is none. */
-  cluster?(): Promise<string>
+  /** Where the image lies that is the volume, for who reads it by librbd; absent where volumes are no images. */
+  locate?(ref: BytesRef): RbdPlace
 }
 
 /** The configured sources; the first whose `match` fits a volume's host serves it. */

@@ -1,3 +1,4 @@
+import { withHands } from '../librbd/hands.js'
 import type { Log } from '../log/log.js'
 import type { Cinder } from '../openstack/cinder.js'
 import type { Sources } from '../source/source.js'
@@ -23,6 +24,8 @@ export interface TargetDependencies {
   patience?: Partial<Patience>
   /** How long the steps of a copy to another Ceph cluster are; for tests. */
   cephPace?: Partial<CephPace>
+  /** What acts on Ceph clusters; for tests that do something in between. */
+  withHands?: typeof withHands
 }
 
 /** The configured targets by name. Touches nothing: what is wrong with one shows when it is used. */
@@ -36,6 +39,7 @@ export function openTargets(options: TargetsOptions, dependencies: TargetDepende
     now,
     patience: { ...defaultPatience, ...dependencies.patience },
   }
+  const hands = dependencies.withHands ?? withHands
   const cephPace = { ...defaultPace, ...dependencies.cephPace }
   return new Map(
     Object.entries(options).map(([name, one]) => {
@@ -43,7 +47,7 @@ export function openTargets(options: TargetsOptions, dependencies: TargetDepende
       return [
         name,
         one.kind === 'ceph'
-          ? cephTarget({ ...own, options: one, sources, installation, now, pace: cephPace })
+          ? cephTarget({ ...own, options: one, sources, installation, now, pace: cephPace, withHands: hands })
           : cinderBackup({ ...common, ...own, options: one }),
       ]
     }),

@@ -3,7 +3,7 @@ import { CommandFailed } from '../../source/command-errors.js'
 import type { RbdAccess } from '../../source/rbd-access.js'
 import { rbdCommand } from '../../source/rbd-command.js'
 import type { Extent } from '../../source/source.js'
-import { explained } from './commands.js'
+import { explained } from './asking.js'
 import type { Stretch } from './leaves.js'
 import { feedCommand, type FeedOptions } from './feed-command.js'
 
