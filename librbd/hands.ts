@@ -19,13 +19,13 @@ export interface Hands {
   do<Name extends ActName>(act: Name, given: Given<Name>, timeoutMs: number | null): Promise<Answer<Name>>
 }
 
-/** How long everything may take to be closed before the process is killed. */
-const leaveMs = 5_000
+/** How long everything may take to be closed before the process is killed: at a good end, and at an abort. */
+const leaveMs = { well: 5_000, aborted: 2_000 }
 /** Acts that wait in another thread each take one. */
 const threads = 32
 
 /**
- * Starts the process, acts, and ends the process: at once when the signal is aborted or the act fails, whatever it does then.
+ * Starts the process, acts, and ends the process: within two seconds when the signal is aborted, whatever it does then.
  * @throws CommandFailed `CK-SOURCE-COMMAND`, or what the act throws
  */
 export async function withHands<T>(signal: AbortSignal | undefined, act: (hands: Hands) => Promise<T>): Promise<T> {
@@ -65,15 +65,24 @@ export async function withHands<T>(signal: AbortSignal | undefined, act: (hands:
     child.kill('SIGKILL')
   }
 
+  let leaving: NodeJS.Timeout | undefined
+
+  /** What is open is closed, so that nobody takes it for a writer that hangs. */
+  function leave(withinMs: number): void {
+    if (leaving !== undefined || !child.connected) return
+    child.send({ id: 0, act: 'leave', given: null } satisfies Request, () => undefined)
+    leaving = setTimeout(kill, withinMs)
+  }
+
   function onAbort(): void {
-    kill()
-    // told when it is dead: nothing that it was asked for goes on
     ending ??= signal?.reason
+    leave(leaveMs.aborted)
   }
 
   child.on('message', (reply: Reply) => {
     const asker = open.get(reply.id)
-    if (asker === undefined) return
+    // one that is ending is told of when it is dead: nothing that it was asked for goes on
+    if (asker === undefined || ending !== undefined) return
     open.delete(reply.id)
     if ('answer' in reply) asker.resolve(reply.answer)
     else asker.reject(failed(asker.what, reply.failure.errno, reply.failure.said))
@@ -83,6 +92,7 @@ export async function withHands<T>(signal: AbortSignal | undefined, act: (hands:
   })
   void closed.then(
     () => {
+      clearTimeout(leaving)
       fail((what) => ending ?? failed(what, child.exitCode))
     },
     (error: unknown) => {
@@ -92,7 +102,7 @@ export async function withHands<T>(signal: AbortSignal | undefined, act: (hands:
   signal?.addEventListener('abort', onAbort)
   if (signal?.aborted) onAbort()
 
-  async function ask(act: Request['act'], given: unknown, timeoutMs: number | null): Promise<unknown> {
+  async function ask(act: ActName, given: unknown, timeoutMs: number | null): Promise<unknown> {
     signal?.throwIfAborted()
     const what = commandOf(act, given)
     if (!child.connected) throw ending ?? failed(what, child.exitCode)
@@ -118,11 +128,9 @@ export async function withHands<T>(signal: AbortSignal | undefined, act: (hands:
   try {
     return await act(hands)
   } finally {
-    // what was opened is closed, so that nobody takes it for a writer that hangs
-    if (ending === undefined && child.connected)
-      await Promise.race([ask('leave', null, leaveMs).catch(() => undefined), closed])
-    kill()
     signal?.removeEventListener('abort', onAbort)
+    if (child.connected) leave(leaveMs.well)
+    else kill()
     await closed.catch(() => undefined)
   }
 }

@@ -43,7 +43,7 @@ export async function closeImage(given: { open: number }): Promise<void> {
 }
 
 export async function closeImages(): Promise<void> {
-  for (const open of [...images.keys()]) await closeImage({ open })
+  await Promise.all([...images.keys()].map(async (open) => closeImage({ open })))
 }
 
 export function handleOf({ open }: { open: number }): Handle {

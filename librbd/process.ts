@@ -22,17 +22,19 @@ async function answer({ id, act, given }: Request & { act: ActName }): Promise<v
   }
 }
 
-async function leave({ id }: Request): Promise<void> {
-  await closeImages()
-  await disconnect()
-  reply({ id, answer: null })
-  process.disconnect()
-  process.exit(0)
+/** What goes on is not waited for: it finds its images closed. */
+async function leave(): Promise<void> {
+  try {
+    await closeImages()
+    await disconnect()
+  } finally {
+    process.exit(0)
+  }
 }
 
 process.on('message', (request: Request) => {
   const { act } = request
-  void (act === 'leave' ? leave(request) : answer({ ...request, act }))
+  void (act === 'leave' ? leave() : answer({ ...request, act }))
 })
 process.on('disconnect', () => {
   process.kill(process.pid, 'SIGKILL')
