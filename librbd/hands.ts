@@ -23,6 +23,8 @@ export interface Hands {
 const leaveMs = { well: 5_000, aborted: 2_000 }
 /** Acts that wait in another thread each take one. */
 const threads = 32
+/** Its memory is what it moves; V8 and malloc would take as much again for what they may need. */
+const small = { heap: ['--max-semi-space-size=2', '--max-old-space-size=128'], arenas: '2' }
 
 /**
  * Starts the process, acts, and ends the process: within two seconds when the signal is aborted, whatever it does then.
@@ -33,8 +35,8 @@ export async function withHands<T>(signal: AbortSignal | undefined, act: (hands:
   const child = fork(program(), [], {
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     serialization: 'advanced',
-    execArgv: [],
-    env: { ...process.env, UV_THREADPOOL_SIZE: String(threads) },
+    execArgv: small.heap,
+    env: { ...process.env, UV_THREADPOOL_SIZE: String(threads), MALLOC_ARENA_MAX: small.arenas },
   })
   const closed = once(child, 'close')
   closed.catch(() => undefined)
@@ -105,7 +107,7 @@ export async function withHands<T>(signal: AbortSignal | undefined, act: (hands:
   async function ask(act: ActName, given: unknown, timeoutMs: number | null): Promise<unknown> {
     signal?.throwIfAborted()
     const what = commandOf(act, given)
-    if (!child.connected) throw ending ?? failed(what, child.exitCode)
+    if (!child.connected) return Promise.reject(ending instanceof Error ? ending : failed(what, child.exitCode))
     asked += 1
     const id = asked
     const answer = new Promise((resolve, reject) => open.set(id, { resolve, reject, what }))

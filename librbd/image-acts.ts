@@ -71,13 +71,13 @@ function listMeta(image: Handle): Map<string, string> {
     const [keysLength, valuesLength]: [[number], [number]] = [[keyBytes], [valueBytes]]
     const result = libraries().listMeta(image, '', 0, keys, keysLength, values, valuesLength)
     if (result === -constants.errno.ERANGE) {
-      keyBytes = 2 * Math.max(keyBytes, Number(keysLength[0]))
-      valueBytes = 2 * Math.max(valueBytes, Number(valuesLength[0]))
+      keyBytes = 2 * Math.max(keyBytes, keysLength[0])
+      valueBytes = 2 * Math.max(valueBytes, valuesLength[0])
       continue
     }
     check(result, 'rbd: listing metadata')
-    const names = texts(keys, Number(keysLength[0]))
-    const said = texts(values, Number(valuesLength[0]))
+    const names = texts(keys, keysLength[0])
+    const said = texts(values, valuesLength[0])
     return new Map(names.map((name, index) => [name, said[index] ?? '']))
   }
 }
@@ -158,7 +158,7 @@ function listWatchers(image: Handle): string[] {
     const result = calls.listWatchers(image, found, count)
     if (result === -constants.errno.ERANGE) continue
     check(result, 'rbd: show status failed')
-    const length = Number(count[0])
+    const length = count[0]
     const all = Array.from({ length }, (_, index) => textAt(found.readBigUInt64LE(index * watcherBytes)))
     if (length > 0) check(calls.endWatchers(found, length), 'rbd: show status failed')
     return all
@@ -182,9 +182,7 @@ export async function lockers(at: ImageAt): Promise<Locker[]> {
       if (count === -constants.errno.ERANGE) continue
       check(count, 'rbd: listing locks failed')
       if (count === 0) return []
-      const [, clients = [], cookies = [], addresses = []] = parts.map(({ bytes, length }) =>
-        texts(bytes, Number(length[0])),
-      )
+      const [, clients = [], cookies = [], addresses = []] = parts.map(({ bytes, length }) => texts(bytes, length[0]))
       return clients.map((client, index) => ({
         client,
         cookie: cookies[index] ?? '',

@@ -74,7 +74,7 @@ const diffFound = koffi.proto('int DiffFound(uint64_t offset, size_t length, int
 
 /** A function that C may call, also from another thread. Whoever made it must end it. */
 export function callable(found: DiffFound): { pointer: bigint; end: () => void } {
-  const pointer = koffi.register(found, koffi.pointer(diffFound)) as bigint
+  const pointer = koffi.register(found, koffi.pointer(diffFound))
   return {
     pointer,
     end: () => {

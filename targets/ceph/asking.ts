@@ -30,7 +30,7 @@ export async function withAsking<T>(
 /**
  * @param image for the error
  * @param timeoutMs null for what takes as long as the image is large
- * @throws CodedError `CK-SOURCE-…`, `CK-TARGET-AWAY`; CommandFailed
+ * @throws CodedError `CK-SOURCE-…`, `CK-SOURCE-AWAY` or `CK-TARGET-AWAY`; CommandFailed
  */
 export async function ask<Name extends ActName>(
   asking: Asking,
@@ -72,8 +72,10 @@ export function isAway(error: unknown): boolean {
   )
 }
 
-function clusterAway({ conf, pool }: RbdAccess, cause: unknown): CodedError {
-  return new CodedError('CK-TARGET-AWAY', `the cluster of ${conf}, which holds copies in ${pool}, does not answer`, {
+function clusterAway({ conf, pool, setting }: RbdAccess, cause: unknown): CodedError {
+  const [code, what] =
+    setting === undefined ? (['CK-SOURCE-AWAY', 'volumes'] as const) : (['CK-TARGET-AWAY', 'copies'] as const)
+  return new CodedError(code, `the cluster of ${conf}, which holds ${what} in ${pool}, does not answer`, {
     cure: 'Look at its monitors and OSDs (ceph -s) and at the way to it. It is tried again by itself; nothing is concluded about copies.',
     cause,
   })

@@ -5,7 +5,7 @@ import type { RbdSnapshot } from '../../source/rbd-queries.js'
 import { baseLost, captureLost } from '../../source/rbd-lost.js'
 import type { RbdPlace, RbdSnapshotRef } from '../../source/source.js'
 import type { Capture } from '../target.js'
-import { ask, imageAt, isAway, isImageMissing, type Asking } from './asking.js'
+import { ask, imageAt, isImageMissing, type Asking } from './asking.js'
 import type { CephSetting } from './setting.js'
 
 export interface CaptureSource {
@@ -82,24 +82,5 @@ export async function openCapture(
       }
       if (base !== null && (await find(base.name))?.id !== base.id) throw baseLost(access, image, base)
     },
-  }
-}
-
-/** What failed between the two clusters is told of the one that failed. */
-export async function ofSource<T>({ access }: Asking, act: () => Promise<T>): Promise<T> {
-  try {
-    return await act()
-  } catch (error) {
-    const cause = error instanceof CodedError ? error.cause : undefined
-    const isReading = [error, cause].some((one) => isAway(one) && /rbd: (read|diff)/.test((one as Error).message))
-    if (!isReading) throw error
-    throw new CodedError(
-      'CK-SOURCE-AWAY',
-      `the cluster of ${access.conf}, which holds volumes in ${access.pool}, does not answer`,
-      {
-        cure: 'Look at its monitors and OSDs (ceph -s) and at the way to it. It is tried again by itself; nothing is concluded about copies.',
-        cause: error,
-      },
-    )
   }
 }

@@ -1,9 +1,8 @@
 /** Brings the head from what it holds to the capture, leaf by leaf, and the hash tree with it. */
-import type { MovedLeaf, Piece } from '../../librbd/leaf-acts.js'
+import type { LeafMove, MovedLeaf, Piece } from '../../librbd/leaf-acts.js'
 import { leafBytes } from '../../source/hash-fold.js'
 import { leafCount } from '../../source/root-of-leaves.js'
-import { ask } from './asking.js'
-import { ofSource } from './capture-source.js'
+import { ask, explain } from './asking.js'
 import { flight } from './flight.js'
 import type { Head } from './head.js'
 import { extentOf, hashAt, setHash, zeroPiece } from './leaves.js'
@@ -96,18 +95,26 @@ async function doWork(
   leaf: number,
   work: Exclude<LeafWork, { hash: Buffer }>,
 ): Promise<Buffer> {
-  const { asking, setting, source, sizeBytes } = job
+  const { setting, source, sizeBytes } = job
   const { stallMs } = setting.pace
   const { isLikelyHole } = work
   const to = 'write' in work ? { open: head.open, pieces: work.write, unless: work.unless } : null
   const given = { from: source.open.open, ...extentOf(leaf, sizeBytes), isLikelyHole, to, stallMs }
-  const moved: MovedLeaf = await ofSource(source.asking, async () =>
-    // a read and a write, each of which tells by itself when it stalls
-    ask(asking, 'moveLeaf', given, { timeoutMs: 3 * stallMs }),
-  )
+  const moved = await moveLeaf(job, given)
   count.readBytes += moved.readBytes
   count.writtenBytes += moved.writtenBytes
   const hash = Buffer.from(moved.hash)
   if ('same' in work && work.same?.equals(hash) === false) await work.onOther()
   return hash
+}
+
+/** What fails between two clusters is told of the one that failed. */
+async function moveLeaf({ asking, source, image }: WriteJob, given: LeafMove): Promise<MovedLeaf> {
+  try {
+    // a read and a write, each of which tells by itself when it stalls
+    return await asking.hands.do('moveLeaf', given, 3 * given.stallMs)
+  } catch (error) {
+    const isReading = error instanceof Error && /rbd: (read of|diff)/.test(error.message)
+    throw explain(isReading ? source.asking.access : asking.access, image, error)
+  }
 }

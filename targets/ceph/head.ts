@@ -41,10 +41,10 @@ export async function headIsCopy(
   asking: Asking,
   head: Head,
   { copySnapshot, hashedBytes }: Manifest,
-  size: number,
+  { size, stallMs }: { size: number; stallMs: number },
 ): Promise<Head> {
   const isTouched =
-    head.size !== hashedBytes || (await hasAny(touchedLeaves(asking, head, { since: copySnapshot.name })))
+    head.size !== hashedBytes || (await hasAny(touchedLeaves(asking, head, { since: copySnapshot.name, stallMs })))
   if (isTouched) await ask(asking, 'rollback', { at: head, name: copySnapshot.name }, { timeoutMs: null })
   return resized(asking, { ...head, size: hashedBytes }, size)
 }

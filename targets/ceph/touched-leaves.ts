@@ -16,19 +16,20 @@ const windowBytes = { plain: 4 * 2 ** 30, wholeObject: 2 ** 40 }
  * The leaves of an open image or RBD snapshot that may differ from one of its RBD snapshots, or with null: that may hold
  * data. In their order.
  * @param of.from the first byte that is asked about; a leaf begins there
+ * @param of.stallMs a cluster that does not answer for so long is away
  * @throws CodedError `CK-SOURCE-STREAM` for an answer that cannot be
  */
 export async function* touchedLeaves(
   asking: Asking,
   open: { open: number; size: number },
-  of: { since: string | null; from?: number; wholeObject?: boolean },
+  of: { since: string | null; from?: number; wholeObject?: boolean; stallMs: number },
 ): AsyncGenerator<TouchedLeaf, void, undefined> {
-  const { since, from = 0, wholeObject = false } = of
+  const { since, from = 0, wholeObject = false, stallMs } = of
   const step = wholeObject ? windowBytes.wholeObject : windowBytes.plain
   for (let offset = from; offset < open.size; offset += step) {
     const window = { offset, length: Math.min(step, open.size - offset) }
     const given = { open: open.open, from: since, ...window, wholeObject }
-    yield* leavesIn(await ask(asking, 'diff', given, { timeoutMs: null }), window)
+    yield* leavesIn(await ask(asking, 'diff', given, { timeoutMs: stallMs }), window)
   }
 }
 

@@ -15,17 +15,23 @@ import { readPiece, type PieceReader } from './tree-store.js'
  */
 export async function unprovenLeaves(
   asking: Asking,
-  of: { stored: StoredCopy; tree: PieceReader; base: StoredCopy | null; open: { open: number; size: number } },
+  of: {
+    stored: StoredCopy
+    tree: PieceReader
+    base: StoredCopy | null
+    open: { open: number; size: number }
+    stallMs: number
+  },
   context: CopyContext,
 ): Promise<Uint8Array> {
-  const { stored, tree, base, open } = of
+  const { stored, tree, base, open, stallMs } = of
   const { manifest } = stored
   const { hashedBytes, pieceLeaves, pieces } = manifest
   const count = leafCount(hashedBytes)
   const unproven = new Uint8Array(count)
 
   async function addTouched(since: string | null, from: number): Promise<void> {
-    for await (const { index } of touchedLeaves(asking, open, { since, from })) unproven[index] = 1
+    for await (const { index } of touchedLeaves(asking, open, { since, from, stallMs })) unproven[index] = 1
   }
 
   context.report({ phase: 'looking for what the copy holds' })

@@ -110,7 +110,7 @@ async function readBack(
   const open = await ask(asking, 'openImage', snapshot, { image })
   if (open.size !== hashedBytes) throw new Differs(`it has ${open.size} bytes, not ${hashedBytes}`, 0)
 
-  const unproven = await unprovenLeaves(asking, { ...of, tree, open }, context)
+  const unproven = await unprovenLeaves(asking, { ...of, tree, open, stallMs: setting.pace.stallMs }, context)
   const reading: Reading = { setting, asking, open: open.open, hashedBytes, readBytes: 0 }
   let first = 0
   for await (const piece of readPieces(tree, key, pieces)) {

@@ -49,9 +49,10 @@ export async function writeChanges(
 }
 
 async function writeOn(job: WriteJob, opened: Head, base: StoredCopy) {
-  const { asking, context, source, sizeBytes } = job
+  const { asking, context, setting, source, sizeBytes } = job
+  const { stallMs } = setting.pace
   context.report({ phase: 'looking for leftovers on the copy' })
-  const head = await headIsCopy(asking, opened, base.manifest, sizeBytes)
+  const head = await headIsCopy(asking, opened, base.manifest, { size: sizeBytes, stallMs })
   const count = { readBytes: 0, writtenBytes: 0 }
   await copyLeaves(job, {
     head,
@@ -59,6 +60,7 @@ async function writeOn(job: WriteJob, opened: Head, base: StoredCopy) {
     touched: touchedLeaves(source.asking, source.open, {
       since: base.manifest.snapshotName,
       wholeObject: source.wholeObject,
+      stallMs,
     }),
     from: { leaf: 0, hashes: null },
     heldHashes: async (piece) => hashesOf(job, base, piece),

@@ -128,9 +128,10 @@ async function write(job: WriteJob): Promise<Written> {
   return writeWhole(job, against, finish)
 }
 
-async function makeSnapshot({ asking, context, image, snapshotName, sizeBytes, mustStillWrite }: WriteJob, head: Head) {
+async function makeSnapshot(job: WriteJob, head: Head): Promise<void> {
+  const { asking, context, image, snapshotName, sizeBytes } = job
   context.report({ phase: 'finishing the copy', doneBytes: sizeBytes, totalBytes: sizeBytes })
-  await mustStillWrite()
+  await job.mustStillWrite()
   await ask(asking, 'createSnapshot', { at: head, name: snapshotName }, { image })
 }
 

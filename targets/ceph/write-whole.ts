@@ -42,6 +42,7 @@ async function writeOn(
       since: null,
       from: leaf * leafBytes,
       wholeObject: source.wholeObject,
+      stallMs: job.setting.pace.stallMs,
     }),
     from: { leaf, hashes: part?.hashes ?? null },
     heldHashes: async (piece) => hashesOf(job, against, piece),
@@ -58,14 +59,16 @@ async function writeOn(
 }
 
 async function headFor(
-  { asking, sizeBytes }: WriteJob,
+  { asking, setting, sizeBytes }: WriteJob,
   head: Head,
   part: Writer['part'],
   against: StoredCopy | null,
 ): Promise<Head> {
   // what lies there is the part
   if (part !== null) return resized(asking, head, sizeBytes)
-  return against === null ? headIsZero(asking, head, sizeBytes) : headIsCopy(asking, head, against.manifest, sizeBytes)
+  return against === null
+    ? headIsZero(asking, head, sizeBytes)
+    : headIsCopy(asking, head, against.manifest, { size: sizeBytes, stallMs: setting.pace.stallMs })
 }
 
 function workOf(
