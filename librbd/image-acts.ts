@@ -178,7 +178,7 @@ export async function lockers(at: ImageAt): Promise<Locker[]> {
     for (let size = 4096; ; size *= 4) {
       const parts = Array.from({ length: 4 }, () => ({ bytes: Buffer.alloc(size), length: [size] as [number] }))
       const into = parts.flatMap(({ bytes, length }) => [bytes, length])
-      const count = Number(await aside(libraries().listLockers, image, out<number>(), ...into))
+      const count = await aside(libraries().listLockers, image, out<number>(), ...into)
       if (count === -constants.errno.ERANGE) continue
       check(count, 'rbd: listing locks failed')
       if (count === 0) return []

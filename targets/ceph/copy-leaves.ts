@@ -1,4 +1,5 @@
 /** Brings the head from what it holds to the capture, leaf by leaf, and the hash tree with it. */
+import { CodedError } from '../../errors/coded-error.js'
 import type { LeafMove, MovedLeaf, Piece } from '../../librbd/leaf-acts.js'
 import { leafBytes } from '../../source/hash-fold.js'
 import { leafCount } from '../../source/root-of-leaves.js'
@@ -80,6 +81,8 @@ export async function copyLeaves(job: WriteJob, course: Course): Promise<void> {
       await moving.land()
       await writePiece(asking, key, index, hashes)
     }
+    const unvisited = await touched.peek()
+    if (unvisited !== undefined) throw outOfOrder(unvisited.index)
     await ask(asking, 'flush', course.head, { timeoutMs: setting.pace.stallMs })
   } finally {
     // whoever comes next on this head must find nobody at work there
@@ -117,4 +120,11 @@ async function moveLeaf({ asking, source, image }: WriteJob, given: LeafMove): P
     const isReading = error instanceof Error && /rbd: (read of|diff)/.test(error.message)
     throw explain(isReading ? source.asking.access : asking.access, image, error)
   }
+}
+
+/** What a difference names and nobody came by would be taken for unchanged. */
+function outOfOrder(leaf: number): CodedError {
+  return new CodedError('CK-SOURCE-ORDER', `a difference named the block at ${leaf * leafBytes} out of its order`, {
+    cure: 'Nothing of it is used. This is a fault of Cinderkeep: please report it.',
+  })
 }
