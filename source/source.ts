@@ -53,11 +53,6 @@ export interface SinceOptions {
   wholeObject?: boolean | undefined
 }
 
-export interface ReadOptions extends SinceOptions {
-  /** The first byte to read. Default: 0. From elsewhere, `wholeObject` means nothing. */
-  from?: number | undefined
-}
-
 /**
  * One opened volume or snapshot. Not for writing. Whatever reads ends its programs before it throws or is left, and
  * throws the signal's reason when that is aborted.
@@ -71,7 +66,7 @@ export interface OpenBytes {
    * Reads everything that may hold data, once, with memory bounded by a few runs of at most 4 MiB. Whatever is skipped
    * is zero.
    */
-  read(signal?: AbortSignal, options?: ReadOptions): AsyncIterable<DataRun>
+  read(signal?: AbortSignal, options?: SinceOptions): AsyncIterable<DataRun>
   /**
    * What differs from an earlier RBD snapshot of the same image, in ascending order; whatever is skipped is as in the
    * base, or zero where the base was smaller. A run may also hold what did not change. Absent where a source knows no
@@ -80,15 +75,6 @@ export interface OpenBytes {
    * @throws CodedError `CK-SOURCE-BASE-LOST` when the base does not exist with this id
    */
   readSince?(base: RbdSnapshotRef, signal?: AbortSignal, options?: SinceOptions): AsyncIterable<DataRun | ZeroRun>
-  /**
-   * Reads these ranges and nothing else: the runs cover every range exactly, in its order, zeros as `ZeroRun`s; no run
-   * reaches from one range into the next, and none is longer than 4 MiB. Several reads are in flight, so the ranges are
-   * taken ahead of what is yielded; they may come as they become known, and a range that was given is answered without
-   * waiting for the next one.
-   * @param ranges ascending, not overlapping, within the volume
-   * @throws CodedError `CK-SOURCE-ORDER` for ranges that are not
-   */
-  readRanges(ranges: Iterable<Extent> | AsyncIterable<Extent>, signal?: AbortSignal): AsyncIterable<DataRun | ZeroRun>
   /**
    * To be called after the last byte: what was read is one point in time only if the snapshot still exists, and a
    * difference is right only if its base does.
