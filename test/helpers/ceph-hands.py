@@ -33,7 +33,12 @@ def image(spec, writes=False):
 
 
 def snapshots(opened):
-    return [{'id': one['id'], 'name': one['name'], 'size': one['size']} for one in opened.list_snaps()]
+    return [{'id': one['id'], 'name': name_of(one), 'size': one['size']} for one in opened.list_snaps()]
+
+
+def name_of(one):
+    """A removal that was cut off leaves the snapshot in the image's trash, where `rbd snap ls` does not show it."""
+    return f'in the trash: {one["trash"]["original_name"]}' if 'trash' in one else one['name']
 
 
 def images(pool_name):
@@ -137,13 +142,34 @@ def remove_objects(pool_name, names):
         pool(pool_name).remove_object(name)
 
 
+def forget_watches(spec):
+    """Makes the OSD read an image's header from its disk again.
+
+    A client that dies (SIGKILL) while it registers a watch leaves one that no OSD ends any more, until it reads the
+    header again; it does once enough other objects of the same placement group were used.
+    """
+    with image(spec) as opened:
+        header = f'rbd_header.{opened.id()}'
+    where = pool(spec.split('/')[0])
+    where.set_locator_key(header)
+    try:
+        names = [f'{header}.crowd.{number}' for number in range(100)]
+        for name in names:
+            where.write_full(name, b'.')
+        for name in names:
+            where.remove_object(name)
+    finally:
+        where.set_locator_key('')
+
+
 def remove(spec):
     """With its snapshots; content when it is gone."""
     where, name = spec.split('/')
     try:
+        forget_watches(spec)
         with image(spec, writes=True) as opened:
             for one in list(opened.list_snaps()):
-                opened.remove_snap(one['name'])
+                opened.remove_snap_by_id(one['id'])
         rbd.RBD().remove(pool(where), name)
     except rbd.ImageNotFound:
         pass
@@ -152,7 +178,7 @@ def remove(spec):
 asks = {
     one.__name__: one
     for one in (
-        images, look, create, act, snap, unsnap, content, file_content, objects, remove_objects, remove
+        images, look, create, act, snap, unsnap, content, file_content, objects, remove_objects, forget_watches, remove
     )
 }  # fmt: skip
 

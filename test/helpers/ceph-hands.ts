@@ -43,6 +43,8 @@ export interface CephHands {
   contentOfFile(path: string): Promise<string>
   objects(pool: string, prefix: string): Promise<string[]>
   removeObjects(pool: string, names: string[]): Promise<void>
+  /** Takes away watches of clients that died while they registered them: the OSD itself never does. */
+  forgetWatches(image: string): Promise<void>
   /** With its snapshots; content when it is gone. */
   remove(image: string): Promise<void>
   end(): Promise<void>
@@ -84,6 +86,7 @@ export function cephHands(lab: Lab, cluster: Cluster): CephHands {
     contentOfFile: async (path) => ask('file_content', path),
     objects: async (pool, prefix) => ask('objects', pool, prefix),
     removeObjects: async (pool, names) => ask('remove_objects', pool, names),
+    forgetWatches: async (image) => ask('forget_watches', image),
     remove: async (image) => ask('remove', image),
     end: async () => {
       child.stdin.end()

@@ -28,6 +28,16 @@ export interface QuickVolume {
   end(): Promise<void>
 }
 
+/** Who was killed keeps the image open until the cluster notices, after half a minute. */
+async function nobodyHasItOpen(there: CephHands, image: string): Promise<void> {
+  const noticed = performance.now() + 40_000
+  const watchers = async () => {
+    if (performance.now() > noticed) await there.forgetWatches(image)
+    return (await there.look(image))?.watchers
+  }
+  await expect.poll(watchers, { timeout: 60_000, interval: 500 }).toEqual([])
+}
+
 /** @param where the hands on both clusters; `pool` is the target's, by default the lab's own */
 export async function quickVolume(
   bench: CephBench,
@@ -100,12 +110,7 @@ export async function quickVolume(
         records: copies.length === 0 ? undefined : records.sort(),
         trees: copies.map((copy) => keyOf(copy)).sort(),
       })
-      // who was killed keeps the image open until the cluster notices
-      if (found !== undefined) {
-        await expect
-          .poll(async () => (await there.look(found))?.watchers, { timeout: 60_000, interval: 500 })
-          .toEqual([])
-      }
+      if (found !== undefined) await nobodyHasItOpen(there, found)
     },
     end: async () => {
       const found = await imageOfCopies()

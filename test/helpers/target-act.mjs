@@ -1,5 +1,6 @@
 /** One act of a target in a process of its own, to be killed: JSON on stdin, what it is doing on stdout. Runs what was compiled. */
 /* global AbortSignal, Buffer */
+import { setTimeout } from 'node:timers/promises'
 import { silentLog } from '../../dist/log/log.js'
 import { openSources } from '../../dist/source/open-sources.js'
 import { sourcesOptions } from '../../dist/source/options.js'
@@ -25,7 +26,9 @@ const report = ({ phase }) => {
   if (phase !== told) console.log(phase)
   told = phase
 }
-const context = { signal: AbortSignal.timeout(600_000), report }
+// slow enough that kills fall among the bytes as well
+const throttle = async (bytes) => setTimeout(bytes / 16_000)
+const context = { signal: AbortSignal.timeout(600_000), report, throttle }
 if (act === 'write') await target.writeCopy(given, null, context)
 else if (act === 'verify') await target.verifyCopy(given, null, context)
 else await target.removeCopy(given, context)

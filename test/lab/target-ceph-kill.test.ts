@@ -46,9 +46,9 @@ async function firstCopy(): Promise<{ volume: QuickVolume; capture: Capture; cop
 }
 
 function change(volume: QuickVolume, roll: (below: number) => number): Promise<void> {
-  const offset = roll(30 * mib)
+  const offset = roll(22 * mib)
   return volume.act(
-    { act: 'write', offset, length: 300_000, seed: roll(2 ** 30) },
+    { act: 'write', offset, length: 10 * mib, seed: roll(2 ** 30) },
     { act: 'discard', offset: roll(24 * mib), length: 100_000 },
   )
 }
