@@ -41,10 +41,16 @@ export interface Cinderkeep {
  * Starts listener, control and mover, one process each, with a target `cinder` and this configuration's policies.
  * @param given.targets beside `cinder`
  * @param given.cinderUrl instead of the catalogue's address of Cinder
+ * @param given.pace instead of a pace that is short, yet longer than a busy machine makes anybody wait
  */
 export async function startCinderkeep(
   lab: Lab,
-  given: { policies: Record<string, unknown>; cinderUrl?: string; targets?: Record<string, unknown> },
+  given: {
+    policies: Record<string, unknown>
+    cinderUrl?: string
+    targets?: Record<string, unknown>
+    pace?: Record<string, string>
+  },
 ): Promise<Cinderkeep> {
   const dir = await mkdtemp(join(tmpdir(), 'cinderkeep-acceptance-'))
   const installation = randomUUID()
@@ -110,9 +116,15 @@ export async function startCinderkeep(
 
 function configuration(
   lab: Lab,
-  given: { installation: string; queue: string; policies: unknown; targets?: Record<string, unknown> },
+  given: {
+    installation: string
+    queue: string
+    policies: unknown
+    targets?: Record<string, unknown>
+    pace?: Record<string, string>
+  },
 ): string {
-  const { installation, queue, policies, targets = {} } = given
+  const { installation, queue, policies, targets = {}, pace = { heartbeat: '10s', firstRetry: '6s' } } = given
   return stringify({
     installation,
     listen: { queue, bind: [{ exchange: 'openstack', topics: ['notifications'] }] },
@@ -125,7 +137,7 @@ function configuration(
       ...targets,
     },
     policies,
-    pace: { heartbeat: '10s', firstRetry: '6s' },
+    pace,
     drain: '10s',
   })
 }

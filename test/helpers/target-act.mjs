@@ -1,5 +1,6 @@
-/** One act of a target in a process of its own, to be killed: JSON on stdin. Runs what was compiled. */
+/** One act of a target in a process of its own, to be killed: JSON on stdin, what it is doing on stdout. Runs what was compiled. */
 /* global AbortSignal, Buffer */
+import { setTimeout } from 'node:timers/promises'
 import { silentLog } from '../../dist/log/log.js'
 import { openSources } from '../../dist/source/open-sources.js'
 import { sourcesOptions } from '../../dist/source/options.js'
@@ -20,7 +21,14 @@ const targets = openTargets(targetsOptions.parse({ second: options }), {
 const target = targets.get('second')
 // the time that the act may be killed in begins here, not with the start of Node
 console.log('begun')
-const context = { signal: AbortSignal.timeout(600_000), report: () => undefined }
+let told = ''
+const report = ({ phase }) => {
+  if (phase !== told) console.log(phase)
+  told = phase
+}
+// slow enough that kills fall among the bytes as well
+const throttle = async (bytes) => setTimeout(bytes / 16_000)
+const context = { signal: AbortSignal.timeout(600_000), report, throttle }
 if (act === 'write') await target.writeCopy(given, null, context)
 else if (act === 'verify') await target.verifyCopy(given, null, context)
 else await target.removeCopy(given, context)
