@@ -9,6 +9,7 @@ import { defaultPace, type CephPace } from './ceph/pace.js'
 import { realSleep, type Sleep } from './cinder-backup/setting.js'
 import type { TargetsOptions } from './options.js'
 import type { Target } from './target.js'
+import { zoneOf } from './zone-of.js'
 
 export interface TargetDependencies {
   cinder: Cinder
@@ -44,12 +45,12 @@ export function openTargets(options: TargetsOptions, dependencies: TargetDepende
   return new Map(
     Object.entries(options).map(([name, one]) => {
       const own = { name, log: log.child({ target: name }) }
-      return [
-        name,
+      const zone = zoneOf(one, sources.zones)
+      const target =
         one.kind === 'ceph'
           ? cephTarget({ ...own, options: one, sources, installation, now, pace: cephPace, withHands: hands })
-          : cinderBackup({ ...common, ...own, options: one }),
-      ]
+          : cinderBackup({ ...common, ...own, options: one })
+      return [name, zone === undefined ? target : { ...target, zone }]
     }),
   )
 }

@@ -81,6 +81,14 @@ const ceph = z.strictObject({
     .literal('ceph')
     .describe('A pool of another Ceph cluster: an RBD image per volume, an RBD snapshot per copy.'),
   conf: z.string().min(1).describe('The ceph.conf of the cluster for copies, on each mover.'),
+  zone: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9-]*$/, 'lower case letters, digits and dashes')
+    .optional()
+    .describe(
+      'The zone whose movers list its copies, mark them, and clear away what archives left half done; no other process but those that ' +
+        'write or read copies need reach it. Without it the zone of `sources`, if they have but one, else `default`.',
+    ),
   users: z
     .strictObject({
       write: cephUser.describe('Writes, reads and marks copies.'),
@@ -135,6 +143,8 @@ const targetOptions = z.discriminatedUnion('kind', [
   kindNotYet('vault', 'the vault'),
   kindNotYet('tape', 'tape'),
 ])
+
+export type TargetOptions = z.output<typeof targetOptions>
 
 /** `targets:` of cinderkeep.yaml. The name of a target is part of the names of everything that it makes. */
 export const targetsOptions = z

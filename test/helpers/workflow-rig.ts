@@ -54,7 +54,8 @@ export async function workflowRig(options: { targets?: string[]; settleSeconds?:
   const acts: VolumeActs = {
     assess: async (request) => verdictFor(request),
     beginRebuild: beginRebuild(deps),
-    listCopies: async ({ target }) => stored.get(target) ?? [],
+    listCopies: async ({ target, point }) =>
+      (stored.get(target) ?? []).filter((copy) => point === undefined || copy.point === point),
     // asked every half second here, once a minute in earnest
     awaitArchive: async (request) => {
       for (;;) {
@@ -66,7 +67,7 @@ export async function workflowRig(options: { targets?: string[]; settleSeconds?:
         await sleep(500)
       }
     },
-    undoArchive: async () => undefined,
+    undoArchive: async () => ({}),
     requestPermit: requestPermit(deps, taskQueue),
     findHolders: findHolders(deps, own),
     endedArchives: endedArchives(deps),
@@ -77,6 +78,9 @@ export async function workflowRig(options: { targets?: string[]; settleSeconds?:
         .map((copy) => ({ copy, queue: taskQueue })),
       pace: { heartbeatSeconds: 5, firstRetrySeconds: 1, captureMaxAgeSeconds: 3600 },
     }),
+    findMovers: async ({ targets: asked }) =>
+      Object.fromEntries((asked ?? targets).map((name) => [name, { queue: null, heartbeatSeconds: 5 }])),
+    findRoom: async () => [],
     takeCapture: async ({ archiveId, archive, slot, group }) => captureOf({ archiveId, archive, slot, group }),
     releaseCapture: async () => undefined,
     removeTemporaries: async () => undefined,

@@ -151,7 +151,7 @@ describe('wiped memories', () => {
     await rig.entity.cancel()
     await eventually('a new run', async () => (await runId()) !== first)
     await settled()
-    expect(rig.calls.map(({ activity }) => activity)).toEqual(['beginRebuild', 'listCopies'])
+    expect(rig.calls.map(({ activity }) => activity)).toEqual(['beginRebuild', 'findMovers', 'listCopies'])
     expect(await points()).toEqual(before)
   })
 
@@ -161,7 +161,8 @@ describe('wiped memories', () => {
     rig.calls.length = 0
     await rig.hint('volume.update.end')
     await eventually('it was assessed', () => rig.named('assess').length > 0)
-    expect(rig.calls.slice(0, 3).map(({ activity }) => activity)).toEqual(['beginRebuild', 'listCopies', 'assess'])
+    const order = ['beginRebuild', 'findMovers', 'listCopies', 'assess']
+    expect(rig.calls.slice(0, 4).map(({ activity }) => activity)).toEqual(order)
     expect(await points()).toEqual(before)
   })
 
