@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config'
+import { LongFirst } from './test/helpers/long-first.js'
 
 /**
  * unit: pure or in-process, no server. integration: needs the Temporal server and RabbitMQ that `npm test` finds or
@@ -8,6 +9,9 @@ export default defineConfig({
   test: {
     testTimeout: 60_000,
     hookTimeout: 120_000,
+    // most tests wait more than they work
+    maxWorkers: 3,
+    sequence: { sequencer: LongFirst },
     projects: [
       {
         extends: true,
@@ -19,7 +23,7 @@ export default defineConfig({
           name: 'integration',
           include: ['test/**/*.integration.test.ts'],
           exclude: ['test/lab/**'],
-          fileParallelism: false,
+          globalSetup: 'test/helpers/worker-namespaces.ts',
           // what goes wrong is noticed by what is asserted; a busy machine is not what is tested
           testTimeout: 300_000,
           hookTimeout: 300_000,
