@@ -96,7 +96,7 @@ it('finds nothing, and nothing is archived twice, when notifications came double
   await expectOneProvenCopy(stage, reordered)
   for (const volume of [doubled, reordered]) aDayAgo(volume)
   expect(await reconcileNow()).toMatchObject({ protected: 2, watched: 2, counts: {}, found: [] })
-}, 240_000)
+})
 
 it('finds a volume of whose creation nobody told, names it, and it is archived', async () => {
   strike({ kind: 'lose-notification', event: 'volume.create.end' })
@@ -109,7 +109,7 @@ it('finds a volume of whose creation nobody told, names it, and it is archived',
   expect(point.slot).toMatch(/^event:reconcile:reconcile@/)
   // what it found is mended
   expect((await reconcileNow()).found).toEqual([])
-}, 240_000)
+})
 
 it('finds a detach of which nobody told', async () => {
   const volume = await createVolume('detached')
@@ -122,7 +122,7 @@ it('finds a detach of which nobody told', async () => {
   expect(newest?.rootHash).not.toBe(first?.rootHash)
   await stage.client.workflow.getHandle(newest?.archive ?? '').result()
   expect((await reconcileNow()).found).toEqual([])
-}, 300_000)
+})
 
 it('finds what happened while the listener was down for a day', async () => {
   const deleted = await createVolume('deleted')
@@ -152,7 +152,7 @@ it('finds what happened while the listener was down for a day', async () => {
   await until('the deletion to be known', async () => (await statusOf(stage, deleted))?.protection === 'source-gone')
   await until('the other policy to be known', async () => (await statusOf(stage, kept))?.policy === 'gold')
   expect((await reconcileNow()).found).toEqual([])
-}, 240_000)
+})
 
 it('finds what was told while our queue was deleted', async () => {
   let unheard: Volume | undefined
@@ -165,7 +165,7 @@ it('finds what was told while our queue was deleted', async () => {
   aDayAgo(unheard)
   expect(namesOf(await reconcileNow())).toEqual([['unheard', 'unwatched']])
   await expectOneProvenCopy(stage, unheard)
-}, 240_000)
+})
 
 it('finds all volumes when Temporal was wiped; their points are read from the targets, and none is archived again', async () => {
   const volume = await createVolume('lasting')
@@ -188,7 +188,7 @@ it('finds all volumes when Temporal was wiped; their points are read from the ta
   expect(log.flatMap(({ found }) => found.map((one) => one.volume)).sort()).toEqual(
     protectedNow.map(({ id }) => id).sort(),
   )
-}, 300_000)
+})
 
 /** All that the namespace holds but what has ended. */
 async function wipe(): Promise<void> {
