@@ -14,7 +14,7 @@ await program(async () => {
   const lab = await labEnvironment()
   const services = await findServices({ purpose: 'lab', rabbit: false })
   const counts = await withServices(services, () =>
-    runVitest(['lab'], process.argv.slice(2), { ...process.env, ...lab, ...services.env }),
+    runVitest(['lab', 'lab-alone'], process.argv.slice(2), { ...process.env, ...lab, ...services.env }),
   )
   process.stdout.write(`\n${counts.passed} passed, ${counts.failed} failed\n`)
   return counts.failed === 0 ? 0 : 1

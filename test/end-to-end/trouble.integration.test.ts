@@ -274,7 +274,7 @@ describe('an archive', () => {
   })
 
   // all of them play at once, each with a volume of its own
-  it.each(Object.keys(scenarios))('%s', async (title) => running.get(title), 180_000)
+  it.each(Object.keys(scenarios))('%s', async (title) => running.get(title))
 
   it('is never made of a volume that Cinderkeep made itself', async () => {
     await Promise.allSettled(running.values())

@@ -48,7 +48,7 @@ export async function workflowRig(options: { targets?: string[]; settleSeconds?:
     targets: new Map(targets.map((name) => [name, {}])),
     log: silentLog,
   } as never
-  // the namespace is shared by all tests of a run
+  // the namespace is shared by all that this vitest worker runs
   const own = ` AND TaskQueue = '${taskQueue}'`
 
   const acts: VolumeActs = {
@@ -150,6 +150,8 @@ export async function workflowRig(options: { targets?: string[]; settleSeconds?:
     activities: traced,
     workflowBundle: { codePath },
     shutdownForceTime: '2 seconds',
+    // not among the documented options. After 5 s the SDK stops a workflow's code, which on a busy machine has only begun
+    ...{ isolateExecutionTimeout: '1 minute' },
   })
   const running = worker.run()
   const entityId = volumeWorkflowId(volumeId)

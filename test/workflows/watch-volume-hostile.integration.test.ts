@@ -117,7 +117,7 @@ it('frees the lane of a terminated archive although what it left cannot be remov
   await rig.hint('volume.create.end')
   const { archive, archiveId } = await eventually('it runs', async () => (await status()).archives[0] ?? false)
   await rig.temporal.client.workflow.getHandle(archive).terminate('an operator’s click')
-  await eventually('its lane is free', async () => Object.keys((await status()).running).length === 0, 90)
+  await eventually('its lane is free', async () => Object.keys((await status()).running).length === 0)
   expect((await status()).leftovers).toMatchObject([{ archiveId }])
   rig.acts.writeCopy = writeCopy
   await rig.hint('volume.create.end')
@@ -127,8 +127,8 @@ it('frees the lane of a terminated archive although what it left cannot be remov
     undone += 1
     return {}
   }
-  await eventually('it is undone in the end', () => undone > 0, 60)
-}, 200_000)
+  await eventually('it is undone in the end', () => undone > 0)
+})
 
 it('shows in its columns that the last target has answered, though nothing else happens', async () => {
   const answering = gate()
@@ -141,8 +141,8 @@ it('shows in its columns that the last target has answered, though nothing else 
     return typedSearchAttributes.getAll().find(({ key }) => key.name === 'protection')?.value
   }
   await rig.hint('volume.update.end')
-  await eventually('it was assessed all the same', () => rig.named('assess').length === 1, 60)
+  await eventually('it was assessed all the same', () => rig.named('assess').length === 1)
   expect(await protection()).toBe('rebuilding')
   answering.open()
   await eventually('the column', async () => (await protection()) === undefined)
-}, 120_000)
+})

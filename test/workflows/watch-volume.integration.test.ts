@@ -199,11 +199,11 @@ describe('targets that do not answer', () => {
       return listCopies(request)
     }
     await rig.hint('volume.create.end')
-    await eventually('a copy on the target that answers', () => rig.stored.get('up')?.length === 1, 60)
+    await eventually('a copy on the target that answers', () => rig.stored.get('up')?.length === 1)
     expect(rig.stored.get('down')).toHaveLength(0)
     expect(await status()).toMatchObject({ protection: 'rebuilding', rebuilding: ['down'] })
     answers = true
-    await eventually('a copy on the other, too', () => rig.stored.get('down')?.length === 1, 90)
+    await eventually('a copy on the other, too', () => rig.stored.get('down')?.length === 1)
     expect(rig.stored.get('up')).toHaveLength(1)
-  }, 180_000)
+  })
 })
