@@ -171,9 +171,11 @@ it('finds all volumes when Temporal was wiped; their points are read from the ta
   const volume = await createVolume('lasting')
   const point = await expectOneProvenCopy(stage, volume)
   for (const one of stage.sandbox.state.volumes.values()) aDayAgo(one as unknown as Volume)
+  await stage.roles.kill('control')
   await wipe()
   expect(await stage.command('reconcile')).toMatchObject({ code: 1, stdout: '' })
-  // the control worker applies its file's policies where none ever were
+  // the control worker applies its file's policies where none ever were, also while it runs
+  stage.roles.start('control')
   await until('the policies', async () => (await stage.command('reconcile')).code === 0)
   await until('the volume to be watched', async () => (await statusOf(stage, volume))?.protection === 'protected')
   const again = await points(stage, volume)

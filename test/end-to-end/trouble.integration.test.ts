@@ -145,20 +145,11 @@ const scenarios: Record<string, () => Promise<void>> = {
 
   'calls a backup damaged that vanished before it was read back, and ends': async () => {
     const { volume, use } = await goldVolume()
-    strike({
-      kind: 'slow',
-      milliseconds: 3000,
-      method: 'POST',
-      path: '/volumes$',
-      body: marked(volume.id, 'temporary'),
-    })
-    const struck = strike({
-      kind: 'slow',
-      milliseconds: 3000,
-      method: 'POST',
-      path: '/backups$',
-      body: marked(volume.id, 'copy'),
-    })
+    // not as long as a request may take
+    const slow = { kind: 'slow', milliseconds: 5000, method: 'POST' } as const
+    strike({ ...slow, path: '/volumes$', body: marked(volume.id, 'temporary') })
+    strike({ ...slow, path: '/volumes$', body: marked(volume.id, 'scratch') })
+    const struck = strike({ ...slow, path: '/backups$', body: marked(volume.id, 'copy') })
     await use()
     const id = await backupOf(volume, 'available')
     stage.sandbox.state.backups.delete(id)
