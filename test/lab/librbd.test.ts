@@ -81,9 +81,7 @@ async function alone<Name extends ActName>(
   given: Given<Name>,
   timeoutMs: number | null = null,
 ): Promise<Answer<Name>> {
-  return withHands(undefined, async (hands) =>
-    explained(of, 'the-image', async () => hands.do(act, given, timeoutMs)),
-  )
+  return withHands(undefined, async (hands) => explained(of, 'the-image', async () => hands.do(act, given, timeoutMs)))
 }
 
 describe('the process with librbd', () => {
@@ -185,7 +183,10 @@ describe('the process with librbd', () => {
       const [pid] = processes()
       if (pid === undefined) throw new Error('no process')
       process.kill(pid, 'SIGKILL')
-      await expect(waiting).rejects.toMatchObject({ code: 'CK-SOURCE-COMMAND', message: expect.stringContaining('SIGKILL') as unknown })
+      await expect(waiting).rejects.toMatchObject({
+        code: 'CK-SOURCE-COMMAND',
+        message: expect.stringContaining('SIGKILL') as unknown,
+      })
       await expect(hands.do('flush', { open }, null)).rejects.toMatchObject({ code: 'CK-SOURCE-COMMAND' })
     })
   })
