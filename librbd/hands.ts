@@ -1,4 +1,4 @@
-/** Does things with librbd through a process of our own (process.ts; docs/decisions/0016). */
+/** Does things with librbd through a process of our own (process.ts; docs/decisions/0017). */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
