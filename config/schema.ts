@@ -1,9 +1,8 @@
 /** `cinderkeep.yaml` as a whole, composed of each room's own options. */
 import { z } from 'zod'
-import { byteCount } from './byte-count.js'
 import { listenOptions } from '../listener/options.js'
 import { duration, policiesOptions } from '../policy/options.js'
-import { sourcesOptions } from '../source/options.js'
+import { byteCount, sourcesOptions } from '../source/options.js'
 import { targetsOptions } from '../targets/options.js'
 
 const path = z.string().min(1)

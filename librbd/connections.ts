@@ -13,7 +13,10 @@ export async function clusterOf({ conf, user, keyring }: Omit<Place, 'pool'>): P
     check(calls.create(cluster, user), "rbd: couldn't connect to the cluster!")
     check(calls.readConf(cluster[0], conf), `unable to open config file ${conf}`)
     for (const [name, value] of configuration(keyring)) check(calls.setConf(cluster[0], name, value), `rbd: ${name}`)
-    check(await aside(calls.connect, cluster[0]), "rbd: couldn't connect to the cluster!")
+    const connected = await aside(calls.connect, cluster[0])
+    // with the handle goes its log: what is wrong with a key is on stderr before the answer is sent
+    if (connected < 0) await aside(calls.shutdown, cluster[0])
+    check(connected, "rbd: couldn't connect to the cluster!")
     return cluster[0]
   })
 }
@@ -29,8 +32,14 @@ export async function poolOf(place: Place): Promise<Handle> {
 
 /** To be called when no act is going on. */
 export async function disconnect(): Promise<void> {
-  for (const pool of await Promise.all(pools.values())) libraries().closePool(pool)
-  for (const cluster of await Promise.all(clusters.values())) await aside(libraries().shutdown, cluster)
+  for (const pool of await opened(pools)) libraries().closePool(pool)
+  for (const cluster of await opened(clusters)) await aside(libraries().shutdown, cluster)
+}
+
+/** Those that were not refused. */
+async function opened(made: Map<string, Promise<Handle>>): Promise<Handle[]> {
+  const all = await Promise.allSettled(made.values())
+  return all.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
 }
 
 function configuration(keyring: string | null): [name: string, value: string][] {

@@ -3,7 +3,7 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { collectStderr } from '../source/collect-stderr.js'
-import { CommandFailed } from '../source/command-errors.js'
+import { CommandFailed, commandMissing } from '../source/command-errors.js'
 import { isRbdComplaint } from '../source/rbd-command.js'
 import type { Command } from '../source/run-command.js'
 import type { ActName, Answer, Given } from './acts.js'
@@ -27,7 +27,7 @@ const threads = 32
 const small = { heap: ['--max-semi-space-size=2', '--max-old-space-size=128'], arenas: '2' }
 
 /**
- * Starts the process, acts, and ends the process: within two seconds when the signal is aborted, whatever it does then.
+ * Starts the process, acts, and ends the process: within five seconds, and two when the signal is aborted, whatever it does then.
  * @throws CommandFailed `CK-SOURCE-COMMAND`, or what the act throws
  */
 export async function withHands<T>(signal: AbortSignal | undefined, act: (hands: Hands) => Promise<T>): Promise<T> {
@@ -86,8 +86,15 @@ export async function withHands<T>(signal: AbortSignal | undefined, act: (hands:
     // one that is ending is told of when it is dead: nothing that it was asked for goes on
     if (asker === undefined || ending !== undefined) return
     open.delete(reply.id)
-    if ('answer' in reply) asker.resolve(reply.answer)
-    else asker.reject(failed(asker.what, reply.failure.errno, reply.failure.said))
+    if ('answer' in reply) {
+      asker.resolve(reply.answer)
+      return
+    }
+    const { errno, said } = reply.failure
+    // what was written to stderr before the answer may be read in the same turn of the event loop, but after it
+    setImmediate(() => {
+      asker.reject(notInstalled(said) ?? failed(asker.what, errno, said, errno === null ? 'failed' : undefined))
+    })
   })
   child.on('error', (error) => {
     ending ??= error
@@ -135,6 +142,13 @@ export async function withHands<T>(signal: AbortSignal | undefined, act: (hands:
     else kill()
     await closed.catch(() => undefined)
   }
+}
+
+/** The dynamic linker's words, where they are the reason. */
+function notInstalled(said: string): unknown {
+  if (!said.includes('cannot open shared object file')) return undefined
+  const cause = Object.assign(new Error(said), { code: 'ENOENT' })
+  return commandMissing({ name: 'librbd', args: [], title: 'librbd', packageName: 'librbd1' }, cause)
 }
 
 /** What is said of a failure, and how to see by hand whether the cluster answers that user. */

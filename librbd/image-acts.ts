@@ -20,17 +20,17 @@ export async function imageInfo(at: ImageAt): Promise<{ id: string; size: number
 }
 
 export async function snapshots(at: ImageAt): Promise<Snapshot[]> {
-  return withImage(at, 'read', async (image) => Promise.resolve(listSnapshots(image)))
+  return withImage(at, 'read', listSnapshots)
 }
 
 /** `rbd_snap_info_t`: id, size and the address of the name, 8 bytes each. */
 const snapshotBytes = 24
 
-function listSnapshots(image: Handle): Snapshot[] {
+async function listSnapshots(image: Handle): Promise<Snapshot[]> {
   const calls = libraries()
   for (let most = 64; ; most *= 4) {
     const found = Buffer.alloc(most * snapshotBytes)
-    const count = calls.listSnapshots(image, found, [most])
+    const count = await aside(calls.listSnapshots, image, found, [most] as [number])
     if (count === -constants.errno.ERANGE) continue
     check(count, 'rbd: snap ls')
     if (count === 0) return []
@@ -61,15 +61,15 @@ export async function removeSnapshot({ at, name }: { at: ImageAt; name: string }
 
 /** What an image's metadata says, by key. */
 export async function metadata(at: ImageAt): Promise<Map<string, string>> {
-  return withImage(at, 'read', async (image) => Promise.resolve(listMeta(image)))
+  return withImage(at, 'read', listMeta)
 }
 
-function listMeta(image: Handle): Map<string, string> {
+async function listMeta(image: Handle): Promise<Map<string, string>> {
   let [keyBytes, valueBytes] = [64 * 1024, 1024 * 1024]
   for (;;) {
     const [keys, values] = [Buffer.alloc(keyBytes), Buffer.alloc(valueBytes)]
     const [keysLength, valuesLength]: [[number], [number]] = [[keyBytes], [valueBytes]]
-    const result = libraries().listMeta(image, '', 0, keys, keysLength, values, valuesLength)
+    const result = await aside(libraries().listMeta, image, '', 0, keys, keysLength, values, valuesLength)
     if (result === -constants.errno.ERANGE) {
       keyBytes = 2 * Math.max(keyBytes, keysLength[0])
       valueBytes = 2 * Math.max(valueBytes, valuesLength[0])
@@ -144,18 +144,18 @@ export async function rollback({ at, name }: { at: ImageAt; name: string }): Pro
 
 /** Addresses of the clients that have an image open for a change. */
 export async function watchers(at: ImageAt): Promise<string[]> {
-  return withImage(at, 'read', async (image) => Promise.resolve(listWatchers(image)))
+  return withImage(at, 'read', listWatchers)
 }
 
 /** `rbd_image_watcher_t`: the address of the client's address, its id and a cookie, 8 bytes each. */
 const watcherBytes = 24
 
-function listWatchers(image: Handle): string[] {
+async function listWatchers(image: Handle): Promise<string[]> {
   const calls = libraries()
   for (let most = 16; ; most *= 4) {
     const found = Buffer.alloc(most * watcherBytes)
     const count: [number] = [most]
-    const result = calls.listWatchers(image, found, count)
+    const result = await aside(calls.listWatchers, image, found, count)
     if (result === -constants.errno.ERANGE) continue
     check(result, 'rbd: show status failed')
     const length = count[0]

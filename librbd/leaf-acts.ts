@@ -50,24 +50,37 @@ interface LeafMemory {
 
 const free: LeafMemory[] = []
 let allocated = 0
-const waiting: ((memory: LeafMemory) => void)[] = []
+const waiting: { resolve: (memory: LeafMemory) => void; reject: (error: unknown) => void }[] = []
 
 /** As many at once as there is memory for; the others wait. */
 export async function moveLeaf(move: LeafMove): Promise<MovedLeaf> {
   const { from, offset, length, isLikelyHole } = move
+  mustFit(move)
   if (isLikelyHole && (await diff({ open: from, from: null, offset, length, wholeObject: false })).length === 0) {
     return write(move, { hash: zeroLeafHash(length), readBytes: 0 }, null)
   }
   const memory = await take()
-  await ended(move, `rbd: read of ${length} bytes at ${offset} failed`, length, (completion) =>
-    libraries().read(handleOf({ open: from }), offset, length, memory.leaf, completion, readFlags),
-  )
-  const hash = Buffer.alloc(leafHashBytes)
-  await aside(libraries().sha256, memory.prefixed, length + 1, hash)
-  const moved = await write(move, { hash, readBytes: length }, memory)
-  // after a failure its memory may still be written to: it is never used again
-  give(memory)
-  return moved
+  try {
+    await ended(move, `rbd: read of ${length} bytes at ${offset} failed`, length, (completion) =>
+      libraries().read(handleOf({ open: from }), offset, length, memory.leaf, completion, readFlags),
+    )
+    const hash = Buffer.alloc(leafHashBytes)
+    await aside(libraries().sha256, memory.prefixed, length + 1, hash)
+    const moved = await write(move, { hash, readBytes: length }, memory)
+    give(memory)
+    return moved
+  } catch (error) {
+    lose(error)
+    throw error
+  }
+}
+
+/** C checks no borders: a length that is wrong would read and write other memory than the leaf's. */
+function mustFit({ offset, length, to }: LeafMove): void {
+  const isInside = (piece: Piece): boolean =>
+    piece.offset >= offset && piece.length >= 0 && piece.offset + piece.length <= offset + length
+  if (length >= 0 && length <= leafBytes && (to === null || to.pieces.every(isInside))) return
+  throw new RangeError(`no leaf, or pieces outside of it: ${length} bytes at ${offset}`)
 }
 
 /** Everything that was written to an open image is on the disks of its cluster. */
@@ -148,11 +161,17 @@ async function take(): Promise<LeafMemory> {
     bytes.fill(0, 0, leafStart)
     return { leaf: pointer + BigInt(leafStart), prefixed: pointer + BigInt(leafStart - 1) }
   }
-  return new Promise((resolve) => waiting.push(resolve))
+  return new Promise((resolve, reject) => waiting.push({ resolve, reject }))
 }
 
 function give(memory: LeafMemory): void {
   const next = waiting.shift()
   if (next === undefined) free.push(memory)
-  else next(memory)
+  else next.resolve(memory)
+}
+
+/** After a failure the memory may still be written to: it is never used again, and nobody waits for it. */
+function lose(error: unknown): void {
+  allocated -= 1
+  for (const one of waiting.splice(0)) one.reject(error)
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { byteCount } from '../config/byte-count.js'
+import { byteCount } from '../source/options.js'
 
 function kindNotYet(kind: string, what: string) {
   return z

@@ -13,8 +13,10 @@ const table: Record<string, string[]> = {
   vault: [],
   openstack: [],
   source: [],
+  // what is said of a failure, and how a leaf is hashed
+  librbd: ['source'],
   policy: [],
-  targets: ['vault', 'source', 'openstack'],
+  targets: ['vault', 'source', 'librbd', 'openstack'],
   activities: ['targets', 'source', 'openstack', 'policy', 'workflows/messages', 'workflows/permit-messages'],
   workflows: [],
   listener: ['workflows/messages', 'policy', 'config', 'openstack'],
