@@ -1,5 +1,5 @@
 /** Does things with librbd through a process of our own (process.ts; docs/decisions/0017). */
-import { fork } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { collectStderr } from '../source/collect-stderr.js'
@@ -21,10 +21,10 @@ export interface Hands {
 
 /** How long everything may take to be closed before the process is killed: at a good end, and at an abort. */
 const leaveMs = { well: 5_000, aborted: 2_000 }
-/** Acts that wait in another thread each take one. */
-const threads = 32
-/** Its memory is what it moves; V8 and malloc would take as much again for what they may need. */
-const small = { heap: ['--max-semi-space-size=2', '--max-old-space-size=128'], arenas: '2' }
+/** Acts that wait in another thread each take one. Its memory is what it moves: malloc would take as much again. */
+const variables = ['UV_THREADPOOL_SIZE=32', 'MALLOC_ARENA_MAX=2']
+/** And so would V8. */
+const heap = ['--max-semi-space-size=2', '--max-old-space-size=128']
 
 /**
  * Starts the process, acts, and ends the process: within five seconds, and two when the signal is aborted, whatever it does then.
@@ -32,11 +32,10 @@ const small = { heap: ['--max-semi-space-size=2', '--max-old-space-size=128'], a
  */
 export async function withHands<T>(signal: AbortSignal | undefined, act: (hands: Hands) => Promise<T>): Promise<T> {
   signal?.throwIfAborted()
-  const child = fork(program(), [], {
+  // `env` adds to what this process was started with, and becomes the program
+  const child = spawn('env', [...variables, process.execPath, ...heap, program()], {
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     serialization: 'advanced',
-    execArgv: small.heap,
-    env: { ...process.env, UV_THREADPOOL_SIZE: String(threads), MALLOC_ARENA_MAX: small.arenas },
   })
   const closed = once(child, 'close')
   closed.catch(() => undefined)
