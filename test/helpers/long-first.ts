@@ -13,6 +13,8 @@ const longest = [
   'test/end-to-end/brakes.integration.test.ts',
   'test/workflows/watch-volume-hostile.integration.test.ts',
   'test/workflows/permits.integration.test.ts',
+  'test/cli/exit-codes.test.ts',
+  'test/sandbox/clients.test.ts',
 ]
 
 /** Begins with what takes longest: of files that run side by side, a long one that begins last is waited for alone. */
