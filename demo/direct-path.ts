@@ -13,8 +13,8 @@ export async function directPath({ stage, script }: Play): Promise<void> {
   script.act('From Ceph to a second Ceph cluster, past Cinder’s backup nodes')
   const reason = await whyNoLab()
   if (reason !== null) {
-    script.say(`not shown: ${reason}. \`sudo npm run lab\` makes a cloud with two clusters`)
-    script.say('of a Debian 12 machine (docs/lab.md); after that the demo plays this act on it')
+    script.say(`not shown: ${reason}. \`sudo npm run lab\` turns a Debian 12 machine into`)
+    script.say('a cloud with two Ceph clusters (docs/lab.md); after that the demo plays this act on it')
     return
   }
   const ceph = await openCephStage(stage)
