@@ -170,7 +170,7 @@ describe('the process with librbd', () => {
   it('is ended when an act takes too long, and does nothing afterwards', async () => {
     await withHands(never, async (hands) => {
       const away_ = hands.do('fsid', placeOf(away), 1000)
-      await expect(explained(away, '', async () => away_)).rejects.toMatchObject({ code: 'CK-TARGET-AWAY' })
+      await expect(explained(away, '', async () => away_)).rejects.toMatchObject({ code: 'CK-SOURCE-AWAY' })
       expect(processes()).toEqual([])
       await expect(hands.do('fsid', placeOf(access), null)).rejects.toThrow('it took longer than 1 s')
     })
