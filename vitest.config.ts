@@ -1,13 +1,28 @@
 import { defineConfig } from 'vitest/config'
+import { LongFirst } from './test/helpers/long-first.js'
+
+/**
+ * Tests of the lab that stop none of its services, and neither look at what others make nor make what others look at. They
+ * run side by side; then all others, each alone.
+ */
+const besideOthers = ['acceptance', 'acceptance-damage', 'acceptance-kill', 'conformity', 'source'].map(
+  (name) => `test/lab/${name}.test.ts`,
+)
+
+/** A real cloud takes its time. */
+const patient = { testTimeout: 600_000, hookTimeout: 600_000 }
 
 /**
  * unit: pure or in-process, no server. integration: needs the Temporal server and RabbitMQ that `npm test` finds or
- * starts. lab: needs a running `lab/` and is run by `npm run test:lab` alone.
+ * starts. lab, lab-alone: need a running `lab/` and are run by `npm run test:lab` alone.
  */
 export default defineConfig({
   test: {
     testTimeout: 60_000,
     hookTimeout: 120_000,
+    // most tests wait more than they work
+    maxWorkers: 3,
+    sequence: { sequencer: LongFirst },
     projects: [
       {
         extends: true,
@@ -19,7 +34,7 @@ export default defineConfig({
           name: 'integration',
           include: ['test/**/*.integration.test.ts'],
           exclude: ['test/lab/**'],
-          fileParallelism: false,
+          globalSetup: 'test/helpers/worker-namespaces.ts',
           // what goes wrong is noticed by what is asserted; a busy machine is not what is tested
           testTimeout: 300_000,
           hookTimeout: 300_000,
@@ -27,12 +42,16 @@ export default defineConfig({
       },
       {
         extends: true,
+        test: { ...patient, name: 'lab', include: besideOthers },
+      },
+      {
+        extends: true,
         test: {
-          name: 'lab',
+          ...patient,
+          name: 'lab-alone',
           include: ['test/lab/**/*.test.ts'],
+          exclude: besideOthers,
           fileParallelism: false,
-          testTimeout: 600_000,
-          hookTimeout: 600_000,
         },
       },
     ],

@@ -89,11 +89,16 @@ async function plan(
 ): Promise<ArchivePlan> {
   const source = deps.sources.find(volume.host)
   const zone = source?.zone
-  const queueOf = (where: 'control' | 'move') =>
-    where === 'move' && zone !== undefined ? moveQueue(zone) : controlQueue
   const targets = decision.copies.map(({ target, force }): TargetPlan => {
-    const { kind, queues } = findTarget(deps.targets, target)
-    return { target, kind, force, writeQueue: queueOf(queues.write), verifyQueue: queueOf(queues.verify) }
+    const { kind, queues, zone: its } = findTarget(deps.targets, target)
+    // what only movers reach, they are told of even where no source reaches the volume: it fails there with the reason
+    const reached = zone ?? its
+    const queueOf = (where: 'control' | 'move') =>
+      where === 'move' && reached !== undefined ? moveQueue(reached) : controlQueue
+    return {
+      ...{ target, kind, force, writeQueue: queueOf(queues.write), verifyQueue: queueOf(queues.verify) },
+      ...(its !== undefined && { nearQueue: moveQueue(its) }),
+    }
   })
   const capturedBy = capturedByOf(deps, volume, source, targets)
   const archiveId = archiveIdOf(deps.installation, volumeId, slot, attempt)

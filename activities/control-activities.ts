@@ -1,4 +1,4 @@
-/** The acts of the control worker: REST calls only, no bytes. One file an act. */
+/** The acts of the control worker: REST calls only, no bytes, and no target that only movers reach. One file an act. */
 import type { WorkflowClient } from '@temporalio/client'
 import type { Policy } from '../policy/policy.js'
 import type { Pace } from '../workflows/messages.js'
@@ -7,13 +7,11 @@ import { awaitArchive } from './await-archive.js'
 import { beginRebuild } from './begin-rebuild.js'
 import { endedArchives } from './ended-archives.js'
 import { findHolders } from './find-holders.js'
-import { listCopies } from './list-copies.js'
-import { markCopy } from './mark-copy.js'
+import { findMovers } from './find-movers.js'
 import { moveActivities, type MoveDeps } from './move-activities.js'
 import type { PermitLimits } from './permits-of.js'
 import { planVerify } from './plan-verify.js'
 import { reconcile } from './reconcile.js'
-import { removeTemporaries } from './remove-temporaries.js'
 import { requestPermit } from './request-permit.js'
 import { runPolicy } from './run-policy.js'
 import { tellBrakes } from './tell-brakes.js'
@@ -42,17 +40,15 @@ export type ControlActivities = ReturnType<typeof controlActivities>
 
 export function controlActivities(deps: Deps) {
   return {
-    // targets of which no byte passes through us are written from here too
+    // targets of which no byte passes through us are written, listed and marked from here too
     ...moveActivities(deps),
     assess: assessVolume(deps),
     beginRebuild: beginRebuild(deps),
-    listCopies: listCopies(deps),
     awaitArchive: awaitArchive(deps),
     undoArchive: undoArchive(deps),
-    removeTemporaries: removeTemporaries(deps),
-    markCopy: markCopy(deps),
     requestPermit: requestPermit(deps),
     findHolders: findHolders(deps),
+    findMovers: findMovers(deps),
     endedArchives: endedArchives(deps),
     tellBrakes: tellBrakes(deps),
     planVerify: planVerify(deps),

@@ -1,8 +1,8 @@
 import { CodedError } from '../errors/coded-error.js'
 import type { Copy, CopyState } from '../targets/target.js'
-import type { Deps } from './control-activities.js'
 import { withHeartbeat } from './copy-context.js'
 import { findTarget } from './find-target.js'
+import type { MoveDeps } from './move-activities.js'
 
 /** What was found out about a copy, as it is written on its target. */
 export interface CopyMark {
@@ -16,7 +16,7 @@ export interface CopyMark {
 const lost = new Set<string>(['CK-BACKUP-GONE', 'CK-COPY-GONE', 'CK-COPY-NOT-OURS'])
 
 /** Writes the mark on the target. A copy that is gone, or no longer says that it is ours, is damaged whatever was found. */
-export function markCopy({ targets, log }: Deps) {
+export function markCopy({ targets, log }: Pick<MoveDeps, 'targets' | 'log'>) {
   return async ({ target, copy, mark }: { target: string; copy: Copy; mark: CopyMark }): Promise<Copy> =>
     withHeartbeat(async (context) => {
       try {

@@ -1,9 +1,16 @@
-/** The acts near the storage: what moves bytes, and snapshots on the storage itself. Task queue `move@<zone>`. */
+/**
+ * The acts near the storage: what moves bytes, snapshots on the storage itself, and whatever else is done on a target that
+ * only movers reach. Task queue `move@<zone>`.
+ */
 import type { Log } from '../log/log.js'
 import type { Cinder } from '../openstack/cinder.js'
 import type { Sources } from '../source/source.js'
 import type { Target } from '../targets/target.js'
+import { findRoom } from './find-room.js'
+import { listCopies } from './list-copies.js'
+import { markCopy } from './mark-copy.js'
 import { releaseCapture } from './release-capture.js'
+import { removeTemporaries } from './remove-temporaries.js'
 import { takeCapture } from './take-capture.js'
 import type { Throttles } from './throttle.js'
 import { verifyCopy } from './verify-copy.js'
@@ -36,5 +43,10 @@ export function moveActivities(deps: MoveDeps) {
     // Cinder's from the control worker, RBD snapshots from the movers that reach the image
     takeCapture: takeCapture(deps),
     releaseCapture: releaseCapture(deps),
+    // on targets that only movers reach; on others the control worker does the same
+    findRoom: findRoom(deps),
+    listCopies: listCopies(deps),
+    markCopy: markCopy(deps),
+    removeTemporaries: removeTemporaries(deps),
   }
 }

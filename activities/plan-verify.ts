@@ -3,17 +3,17 @@ import type { Copy } from '../targets/target.js'
 import type { Pace } from '../workflows/messages.js'
 import { controlQueue, moveQueue } from '../workflows/messages.js'
 import type { Deps } from './control-activities.js'
-import { withHeartbeat } from './copy-context.js'
 import { findTarget } from './find-target.js'
 
 /** Which copies of a point are read back, and where. */
 export interface VerifyPlan {
-  copies: { copy: Copy; queue: string }[]
+  /** `nearQueue` as in `TargetPlan`. */
+  copies: { copy: Copy; queue: string; nearQueue?: string }[]
   pace: Pace
 }
 
 /**
- * Finds the copies of a point, on the targets themselves when the caller knows none, and the movers that reach them.
+ * Finds the movers that reach the copies of a point.
  * @throws CodedError `CK-POINT-UNKNOWN` when no target that was asked for holds a copy that can be read
  */
 export function planVerify(deps: Deps) {
@@ -24,8 +24,7 @@ export function planVerify(deps: Deps) {
     copies: Copy[]
   }): Promise<VerifyPlan> => {
     const { volumeId, point, targets } = request
-    const known = request.copies.length > 0 ? request.copies : await copiesOf(deps, volumeId, point)
-    const wanted = known.filter(({ target }) => targets?.includes(target) ?? true)
+    const wanted = request.copies.filter(({ target }) => targets?.includes(target) ?? true)
     const readable = wanted.filter(({ state }) => state !== 'writing' && state !== 'removing')
     if (readable.length === 0) {
       const where = targets === null ? '' : ` on ${targets.join(', ')}`
@@ -35,18 +34,13 @@ export function planVerify(deps: Deps) {
     }
     const zone = await zoneOf(deps, volumeId)
     const copies = readable.map((copy) => {
-      const { queues } = findTarget(deps.targets, copy.target)
-      return { copy, queue: queues.verify === 'move' && zone !== undefined ? moveQueue(zone) : controlQueue }
+      const { queues, zone: its } = findTarget(deps.targets, copy.target)
+      const reached = zone ?? its
+      const queue = queues.verify === 'move' && reached !== undefined ? moveQueue(reached) : controlQueue
+      return { copy, queue, ...(its !== undefined && { nearQueue: moveQueue(its) }) }
     })
     return { copies, pace: deps.pace }
   }
-}
-
-async function copiesOf({ targets }: Deps, volumeId: string, point: string): Promise<Copy[]> {
-  return withHeartbeat(async (context) => {
-    const lists = await Promise.all([...targets.values()].map((target) => target.listCopies(volumeId, context)))
-    return lists.flat().filter((copy) => copy.point === point)
-  })
 }
 
 /** The volume's, or where it is gone that of all storage, if there is only one: its copies are read near it all the same. */

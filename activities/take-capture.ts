@@ -1,6 +1,7 @@
 import type { Capture, Consistency } from '../targets/target.js'
 import type { CapturedBy } from '../workflows/messages.js'
 import { withHeartbeat } from './copy-context.js'
+import type { Deferral } from './find-room.js'
 import type { MoveDeps } from './move-activities.js'
 import { takeCinderCapture } from './take-cinder-capture.js'
 import { takeRbdCapture } from './take-rbd-capture.js'
@@ -19,14 +20,10 @@ export interface CaptureRequest {
   snapshot: boolean
   /** Who will copy it: there must be room for it on one of them. */
   targets: { target: string; force: boolean }[]
+  /** Of further targets, which only movers reach: what these said, and whether one of them has room. */
+  asked?: { hasRoom: boolean; deferred: Deferral[] } | undefined
   /** Absent: Cinder takes the snapshot. */
   capturedBy?: CapturedBy | undefined
-}
-
-/** A target that has no room for a copy now, and why. */
-export interface Deferral {
-  target: string
-  reason: string
 }
 
 /** What was captured, and which targets cannot copy it now. */

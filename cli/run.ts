@@ -8,6 +8,7 @@ import { configOf, type Cli, type GlobalOptions } from './context.js'
 import { exitCodes, type ExitCode } from './exit-code.js'
 import { withSmallHeap } from './small-heap.js'
 import { supervise } from './supervise.js'
+import { zonesOf } from './zones-of.js'
 
 const roles = ['listener', 'control', 'mover'] as const
 type Role = (typeof roles)[number]
@@ -64,9 +65,9 @@ function roleOf(word: string): Role {
 }
 
 function checkZone(config: Config, zone: string): void {
-  const zones = [...new Set(['default', ...config.sources.map((source) => source.zone)])]
+  const zones = [...new Set(['default', ...zonesOf(config)])]
   if (zones.includes(zone)) return
-  throw new CodedError('CK-USAGE', `--zone: "${zone}" is the zone of no source${didYouMean(zone, zones)}`, {
+  throw new CodedError('CK-USAGE', `--zone: "${zone}" is the zone of no source or target${didYouMean(zone, zones)}`, {
     cure: `Zones are ${zones.join(', ')}.`,
   })
 }

@@ -2,8 +2,8 @@
 import { z } from 'zod'
 import { listenOptions } from '../listener/options.js'
 import { duration, policiesOptions } from '../policy/options.js'
-import { sourcesOptions } from '../source/options.js'
-import { byteCount, targetsOptions } from '../targets/options.js'
+import { byteCount, sourcesOptions } from '../source/options.js'
+import { targetsOptions } from '../targets/options.js'
 
 const path = z.string().min(1)
 

@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util'
 import { program } from '../setup/program.js'
 import * as acts from './acts.js'
 import { consumersOf } from './broker.js'
+import { directPath } from './direct-path.js'
 import { checkLeftovers } from './leftovers.js'
 import { report } from './report.js'
 import { createScript, type Script } from './script.js'
@@ -72,6 +73,8 @@ async function play(stage: Stage, script: Script): Promise<void> {
   await acts.cancelledEntity(on, ledger)
   await acts.terminatedEntity(on, payments, orders)
   await acts.healed(on, notes)
+
+  await directPath(on)
 
   script.act('At the end')
   const volumes = [ledger, orders, notes, samples, results, site]

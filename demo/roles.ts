@@ -17,13 +17,22 @@ export interface Roles {
   stop(): Promise<void>
 }
 
-/** @param options.logFile where all of them log, one JSON object a line */
-export function createRoles(options: { configFile: string; env: NodeJS.ProcessEnv; logFile: string }): Roles {
+/**
+ * @param options.logFile where all of them log, one JSON object a line
+ * @param options.controlFile another configuration for the control worker: one may know less than the others
+ */
+export function createRoles(options: {
+  configFile: string
+  controlFile?: string | undefined
+  env: NodeJS.ProcessEnv
+  logFile: string
+}): Roles {
   const running = new Map<RoleName, ChildProcess>()
   return {
     start(role) {
       const log = openSync(options.logFile, 'a')
-      const args = [join(projectRoot, 'dist', 'cli', 'main.js'), 'run', '--role', role, '--config', options.configFile]
+      const file = role === 'control' ? (options.controlFile ?? options.configFile) : options.configFile
+      const args = [join(projectRoot, 'dist', 'cli', 'main.js'), 'run', '--role', role, '--config', file]
       // the channel tells a role that we are gone, however we went; detached: Ctrl-C reaches us alone
       const child = spawn(process.execPath, args, {
         env: options.env,

@@ -20,6 +20,8 @@ export interface Stage {
   queue: string
   /** Where configuration, log and volumes lie. */
   dir: string
+  /** What is to be undone when the stage closes, before all that was there earlier. */
+  atClose(undo: () => Promise<void>): void
   /** Stops and removes all of it but `cinderkeep.yaml` and the log. */
   close(): Promise<void>
 }
@@ -79,7 +81,8 @@ export async function openStage(options: StageOptions): Promise<Stage> {
     })
     const roles = createRoles({ configFile: file, env, logFile: join(dir, 'cinderkeep.log') })
     undo.push(() => roles.stop())
-    return { sandbox, temporal, client, roles, amqpUrl: rabbit.url, queue, dir, close }
+    const atClose = (act: () => Promise<void>) => void undo.push(act)
+    return { sandbox, temporal, client, roles, amqpUrl: rabbit.url, queue, dir, atClose, close }
   } catch (error) {
     await close()
     throw error
@@ -87,7 +90,7 @@ export async function openStage(options: StageOptions): Promise<Stage> {
 }
 
 /** Ours, without what would lead to another cloud or another configuration. */
-function environment(given: Record<string, string>): NodeJS.ProcessEnv {
+export function environment(given: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(([name]) => !/^(OS_|CINDERKEEP_)/.test(name))
   return { ...Object.fromEntries(kept), ...given }
 }

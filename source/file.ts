@@ -7,8 +7,7 @@ import { fileFailure, fileLost, fileMissing, isMissing } from './file-errors.js'
 import { type FoundFile, identifyFile } from './identify-file.js'
 import { snapshotObject, volumeObject } from './object-names.js'
 import type { FileSourceOptions } from './options.js'
-import { rangePieces } from './range-pieces.js'
-import type { BytesRef, DataRun, Extent, OpenBytes, ReadOptions, Source, ZeroRun } from './source.js'
+import type { BytesRef, DataRun, Extent, OpenBytes, Source } from './source.js'
 
 /** Read at once, and the grain of what counts as zero: a hole costs its reading, but neither hashing nor moving. */
 const pieceBytes = 1024 * 1024
@@ -43,31 +42,20 @@ function openFound(path: string, found: FoundFile): OpenBytes {
     if (now?.identity !== found.identity) throw fileLost(path, 'was deleted, replaced or written while it was read')
   }
 
-  /** @param ranges what to read, in pieces of at most `pieceBytes` */
-  async function* readPieces(
-    ranges: Iterable<Extent> | AsyncIterable<Extent>,
-    signal: AbortSignal | undefined,
-  ): AsyncGenerator<DataRun | ZeroRun, void, undefined> {
+  async function* read(signal?: AbortSignal): AsyncGenerator<DataRun, void, undefined> {
     signal?.throwIfAborted()
     const handle = await openForReading(path)
     try {
       // the name may lead elsewhere by now
       await confirm()
-      for await (const { offset, length } of rangePieces(ranges, found.sizeBytes, pieceBytes)) {
+      for (let offset = 0; offset < found.sizeBytes; offset += pieceBytes) {
         signal?.throwIfAborted()
+        const length = Math.min(pieceBytes, found.sizeBytes - offset)
         const data = await readFully(handle, path, offset, length)
-        const isZero = data.compare(zeros, 0, length) === 0
-        yield isZero ? { offset, length, zero: true } : { offset, data }
+        if (data.compare(zeros, 0, length) !== 0) yield { offset, data }
       }
     } finally {
       await handle.close()
-    }
-  }
-
-  async function* read(signal?: AbortSignal, { from = 0 }: ReadOptions = {}): AsyncGenerator<DataRun, void, undefined> {
-    const offset = Math.min(from, found.sizeBytes)
-    for await (const run of readPieces([{ offset, length: found.sizeBytes - offset }], signal)) {
-      if (!('zero' in run)) yield run
     }
   }
 
@@ -76,7 +64,6 @@ function openFound(path: string, found: FoundFile): OpenBytes {
     identity: found.identity,
     confirm,
     read,
-    readRanges: readPieces,
     // Node cannot ask a file system for its holes, and a block device has none: they are found by reading
     extents: async (signal) => {
       const extents: Extent[] = []

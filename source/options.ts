@@ -1,5 +1,16 @@
 import { z } from 'zod'
 
+const bytesOf: Record<string, number> = { B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 }
+
+/** Written `200MiB` or as a number of bytes; parsed: bytes. */
+export const byteCount = z.union([z.string(), z.number()]).transform((written, context) => {
+  const [, amount, unit] = /^(\d+(?:\.\d+)?) *(B|KiB|MiB|GiB|TiB)$/.exec(String(written).trim()) ?? []
+  const bytes = typeof written === 'number' ? written : Number(amount) * (bytesOf[unit ?? ''] ?? NaN)
+  if (Number.isFinite(bytes) && bytes >= 1) return Math.floor(bytes)
+  context.addIssue({ code: 'custom', message: 'expected a size such as 200MiB, or a number of bytes' })
+  return z.NEVER
+})
+
 const match = z
   .string()
   .min(1)
@@ -38,6 +49,14 @@ export const rbdSourceOptions = z.strictObject({
     .min(1)
     .optional()
     .describe("The user's keyring file, on each mover; without it ceph.conf and Ceph's defaults say where it lies"),
+  wholeObject: z
+    .union([z.enum(['never', 'always']), byteCount])
+    .default('never')
+    .describe(
+      'Which images are asked by their object maps what changed, seconds instead of 12 s for each TiB of their size: `never`, `always`, or ' +
+        'those of at least this size, e.g. `4TiB`. An object map has been wrong before (kernel clients, Ceph bugs): a part of the blocks is ' +
+        'compared with the image itself every time, and an image whose map is marked invalid is never asked so',
+    ),
   trash: z
     .strictObject({
       user: z.string().regex(/^(?!client\.)[^\s]+$/, 'the name without `client.`'),

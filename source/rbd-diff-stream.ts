@@ -28,13 +28,9 @@ const ranks: Partial<Record<string, number>> = { f: 1, t: 2, s: 3, w: 4, z: 4, e
 /**
  * Parses a stream as it comes, holding no more than the chunk that came last. Ends only after the end record and the
  * stream's own end: whoever has read to the end has read a whole and well-formed stream.
- * @param program who writes it, for errors
  * @throws CodedError `CK-SOURCE-STREAM` on anything malformed, cut, unknown, out of order or beyond the image's size
  */
-export async function* parseRbdDiff(
-  chunks: AsyncIterable<Uint8Array>,
-  program = 'rbd export-diff',
-): AsyncGenerator<DiffRecord, void, undefined> {
+export async function* parseRbdDiff(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<DiffRecord, void, undefined> {
   const reader = byteReader(chunks)
   let rank = 0
   let size = 0
@@ -57,7 +53,7 @@ export async function* parseRbdDiff(
   }
 
   function malformed(what: string): CodedError {
-    return streamError(program, `holds ${what}, before byte ${reader.position()}`)
+    return streamError(`holds ${what}, before byte ${reader.position()}`)
   }
 
   function safe(value: bigint): number {
@@ -102,8 +98,8 @@ function view(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
-export function streamError(program: string, what: string): CodedError {
-  return new CodedError('CK-SOURCE-STREAM', `the stream of ${program} ${what}`, {
+function streamError(what: string): CodedError {
+  return new CodedError('CK-SOURCE-STREAM', `the stream of rbd export-diff ${what}`, {
     cure: 'Nothing of it is used. It is read again; if this repeats, compare the versions of ceph-common and the cluster.',
   })
 }

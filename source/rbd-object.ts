@@ -6,8 +6,7 @@ import { exportRbd, exportRbdSince } from './rbd-export.js'
 import { rbdExtents } from './rbd-extents.js'
 import { baseLost, captureLost } from './rbd-lost.js'
 import { listRbdSnapshots, rbdImageInfo } from './rbd-queries.js'
-import { readRbdRanges } from './rbd-ranges.js'
-import type { DataRun, Extent, OpenBytes, RbdSnapshotRef, SinceOptions, ZeroRun } from './source.js'
+import type { DataRun, OpenBytes, RbdSnapshotRef, SinceOptions, ZeroRun } from './source.js'
 
 /**
  * @param object its `snapshot` is null for the image itself
@@ -50,13 +49,6 @@ export async function openRbdObject(access: RbdAccess, object: RbdObject, id?: n
     }
   }
 
-  async function* readFrom(from: number, signal: AbortSignal | undefined): AsyncGenerator<DataRun, void, undefined> {
-    // a hole that is read costs ten times what it costs to be told of it
-    const rest = behind(await rbdExtents(access, object, signal), from)
-    for await (const run of readRbdRanges(access, object, { size, identity }, rest, signal))
-      if (!('zero' in run)) yield run
-  }
-
   async function* since(
     base: RbdSnapshotRef,
     signal: AbortSignal | undefined,
@@ -77,21 +69,12 @@ export async function openRbdObject(access: RbdAccess, object: RbdObject, id?: n
         throw await explained(error)
       }
     },
-    read: (signal, { from = 0, ...options } = {}) =>
-      explaining(from === 0 ? exportRbd(access, object, size, signal, options) : readFrom(from, signal)),
+    read: (signal, options) => explaining(exportRbd(access, object, size, signal, options)),
     readSince: (base, signal, options) => {
       bases.push(base)
       return explaining(since(base, signal, options))
     },
-    readRanges: (ranges, signal) => explaining(readRbdRanges(access, object, { size, identity }, ranges, signal)),
   }
-}
-
-/** What of the extents lies at an offset or behind it. */
-function behind(extents: Extent[], from: number): Extent[] {
-  return extents
-    .filter(({ offset, length }) => offset + length > from)
-    .map(({ offset, length }) => ({ offset: Math.max(offset, from), length: length - Math.max(from - offset, 0) }))
 }
 
 interface Found {

@@ -1,20 +1,28 @@
 /** Volumes that are RBD images, read through the `rbd` command: it brings the librbd that fits the cluster. */
-import { clusterId } from './cluster-id.js'
 import { snapshotObject, volumeObject } from './object-names.js'
 import type { RbdSourceOptions } from './options.js'
 import { openRbdObject } from './rbd-object.js'
 import { rbdWatchers } from './rbd-queries.js'
-import type { Source } from './source.js'
+import type { BytesRef, RbdPlace, Source } from './source.js'
 
 export function rbdSource(options: RbdSourceOptions): Source {
+  function locate(ref: BytesRef): RbdPlace {
+    const object = { image: volumeObject(ref), snapshot: ref.rbdSnapshot?.name ?? snapshotObject(ref) }
+    return { access: options, object, id: ref.rbdSnapshot?.id, wholeObjectFrom: wholeObjectFrom(options) }
+  }
   return {
     zone: options.zone,
     kind: 'rbd',
+    locate,
     open: async (ref) => {
-      const snapshot = ref.rbdSnapshot?.name ?? snapshotObject(ref)
-      return openRbdObject(options, { image: volumeObject(ref), snapshot }, ref.rbdSnapshot?.id)
+      const { object, id } = locate(ref)
+      return openRbdObject(options, object, id)
     },
     watchers: async (place) => rbdWatchers(options, volumeObject(place)),
-    cluster: async () => clusterId(options),
   }
+}
+
+function wholeObjectFrom({ wholeObject }: RbdSourceOptions): number {
+  if (wholeObject === 'never') return Infinity
+  return wholeObject === 'always' ? 0 : wholeObject
 }

@@ -1,8 +1,6 @@
 /** The only place of this room that starts other programs. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import type { Writable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
 import { CommandFailed, commandMissing } from './command-errors.js'
 import { collectStderr } from './collect-stderr.js'
 
@@ -26,8 +24,6 @@ export interface CommandOptions {
   signal?: AbortSignal | undefined
   /** Kills the program and fails; without it, it may take as long as it likes. */
   timeoutMs?: number
-  /** What it reads on stdin, taken no faster than it reads; an error of it kills the program and is what is thrown. */
-  input?: AsyncIterable<string | Uint8Array> | undefined
 }
 
 /** How long a program may take to end after SIGTERM before SIGKILL. */
@@ -44,16 +40,15 @@ const maxOutputBytes = 16 * 1024 * 1024
  */
 export async function* streamCommand(
   command: Command,
-  { signal, timeoutMs, input }: CommandOptions = {},
+  { signal, timeoutMs }: CommandOptions = {},
 ): AsyncGenerator<Uint8Array, void, undefined> {
   signal?.throwIfAborted()
-  const child = spawn(command.name, command.args, { stdio: ['pipe', 'pipe', 'pipe'], shell: false })
+  const child = spawn(command.name, command.args, { stdio: ['ignore', 'pipe', 'pipe'], shell: false })
   const closed = once(child, 'close')
   closed.catch(() => undefined) // `started` throws the same error
   await started(child, command)
   const stderr = collectStderr(child.stderr, command.isComplaint ?? (() => true))
   const killer = gracefulKiller(child)
-  const feeding = feed(child.stdin, input, killer.kill)
   const timeout = new AbortController()
   timeout.signal.addEventListener('abort', killer.kill)
   const timer =
@@ -73,7 +68,6 @@ export async function* streamCommand(
     }
     await closed
     signal?.throwIfAborted()
-    feeding.throwIfFailed()
     const failure = { exitCode: child.exitCode, signalName: child.signalCode, stderr: stderr.lastLines() }
     if (timeout.signal.aborted) {
       throw new CommandFailed(command, failure, `was ended, since it took longer than ${(timeoutMs ?? 0) / 1000} s`)
@@ -86,7 +80,6 @@ export async function* streamCommand(
     signal?.removeEventListener('abort', killer.kill)
     if (child.exitCode === null && child.signalCode === null) killer.kill()
     // unread output would keep the pipes, and with them this wait, open
-    child.stdin.destroy()
     child.stdout.destroy()
     child.stderr.destroy()
     await closed
@@ -109,34 +102,6 @@ export async function runCommand(command: Command, options: CommandOptions = {})
     chunks.push(chunk)
   }
   return Buffer.concat(chunks).toString('utf8')
-}
-
-/** @param onFailure called when the input throws, not when the program does not want it */
-function feed(
-  stdin: Writable,
-  input: AsyncIterable<string | Uint8Array> = none(),
-  onFailure: () => void,
-): { throwIfFailed(): void } {
-  let failed: { error: unknown } | undefined
-  async function* watched(): AsyncGenerator<string | Uint8Array, void, undefined> {
-    try {
-      yield* input
-    } catch (error) {
-      failed = { error }
-      onFailure()
-    }
-  }
-  // that a program ends without reading everything is told by its exit code
-  pipeline(watched, stdin).catch(() => undefined)
-  return {
-    throwIfFailed: () => {
-      if (failed !== undefined) throw failed.error
-    },
-  }
-}
-
-async function* none(): AsyncGenerator<string, void, undefined> {
-  // nothing to read
 }
 
 async function started(child: ChildProcess, command: Command): Promise<void> {

@@ -1,4 +1,6 @@
 /** Where a volume's bytes come from: RBD images, or files and block devices. Reads only. */
+import type { RbdAccess } from './rbd-access.js'
+import type { RbdObject } from './rbd-command.js'
 
 /** Where Cinder says that a volume lies. */
 export interface VolumePlace {
@@ -51,11 +53,6 @@ export interface SinceOptions {
   wholeObject?: boolean | undefined
 }
 
-export interface ReadOptions extends SinceOptions {
-  /** The first byte to read. Default: 0. From elsewhere, `wholeObject` means nothing. */
-  from?: number | undefined
-}
-
 /**
  * One opened volume or snapshot. Not for writing. Whatever reads ends its programs before it throws or is left, and
  * throws the signal's reason when that is aborted.
@@ -69,7 +66,7 @@ export interface OpenBytes {
    * Reads everything that may hold data, once, with memory bounded by a few runs of at most 4 MiB. Whatever is skipped
    * is zero.
    */
-  read(signal?: AbortSignal, options?: ReadOptions): AsyncIterable<DataRun>
+  read(signal?: AbortSignal, options?: SinceOptions): AsyncIterable<DataRun>
   /**
    * What differs from an earlier RBD snapshot of the same image, in ascending order; whatever is skipped is as in the
    * base, or zero where the base was smaller. A run may also hold what did not change. Absent where a source knows no
@@ -79,21 +76,22 @@ export interface OpenBytes {
    */
   readSince?(base: RbdSnapshotRef, signal?: AbortSignal, options?: SinceOptions): AsyncIterable<DataRun | ZeroRun>
   /**
-   * Reads these ranges and nothing else: the runs cover every range exactly, in its order, zeros as `ZeroRun`s; no run
-   * reaches from one range into the next, and none is longer than 4 MiB. Several reads are in flight, so the ranges are
-   * taken ahead of what is yielded; they may come as they become known, and a range that was given is answered without
-   * waiting for the next one.
-   * @param ranges ascending, not overlapping, within the volume
-   * @throws CodedError `CK-SOURCE-ORDER` for ranges that are not
-   */
-  readRanges(ranges: Iterable<Extent> | AsyncIterable<Extent>, signal?: AbortSignal): AsyncIterable<DataRun | ZeroRun>
-  /**
    * To be called after the last byte: what was read is one point in time only if the snapshot still exists, and a
    * difference is right only if its base does.
    * @throws CodedError `CK-CAPTURE-LOST` when it was deleted or replaced meanwhile ("torn", design section 7),
    * `CK-SOURCE-BASE-LOST` when a base was
    */
   confirm(): Promise<void>
+}
+
+/** An RBD image, or one of its RBD snapshots, and how it is reached. */
+export interface RbdPlace {
+  access: RbdAccess
+  object: RbdObject
+  /** Of the RBD snapshot, where it is known. */
+  id?: number | undefined
+  /** Images of at least so many bytes are asked by their object maps. */
+  wholeObjectFrom: number
 }
 
 export interface Source {
@@ -104,8 +102,8 @@ export interface Source {
   open(ref: BytesRef): Promise<OpenBytes>
   /** Clients that have the volume open for writing (RBD watchers), or `unknown` where this cannot be told. */
   watchers(place: VolumePlace): Promise<string[] | 'unknown'>
-  /** The id (fsid) of the Ceph cluster that the volumes lie in; absent where there is none. */
-  cluster?(): Promise<string>
+  /** Where the image lies that is the volume, for who reads it by librbd; absent where volumes are no images. */
+  locate?(ref: BytesRef): RbdPlace
 }
 
 /** The configured sources; the first whose `match` fits a volume's host serves it. */

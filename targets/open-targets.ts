@@ -1,3 +1,4 @@
+import { withHands } from '../librbd/hands.js'
 import type { Log } from '../log/log.js'
 import type { Cinder } from '../openstack/cinder.js'
 import type { Sources } from '../source/source.js'
@@ -8,6 +9,7 @@ import { defaultPace, type CephPace } from './ceph/pace.js'
 import { realSleep, type Sleep } from './cinder-backup/setting.js'
 import type { TargetsOptions } from './options.js'
 import type { Target } from './target.js'
+import { zoneOf } from './zone-of.js'
 
 export interface TargetDependencies {
   cinder: Cinder
@@ -23,6 +25,8 @@ export interface TargetDependencies {
   patience?: Partial<Patience>
   /** How long the steps of a copy to another Ceph cluster are; for tests. */
   cephPace?: Partial<CephPace>
+  /** What acts on Ceph clusters; for tests that do something in between. */
+  withHands?: typeof withHands
 }
 
 /** The configured targets by name. Touches nothing: what is wrong with one shows when it is used. */
@@ -36,16 +40,17 @@ export function openTargets(options: TargetsOptions, dependencies: TargetDepende
     now,
     patience: { ...defaultPatience, ...dependencies.patience },
   }
+  const hands = dependencies.withHands ?? withHands
   const cephPace = { ...defaultPace, ...dependencies.cephPace }
   return new Map(
     Object.entries(options).map(([name, one]) => {
       const own = { name, log: log.child({ target: name }) }
-      return [
-        name,
+      const zone = zoneOf(one, sources.zones)
+      const target =
         one.kind === 'ceph'
-          ? cephTarget({ ...own, options: one, sources, installation, now, pace: cephPace })
-          : cinderBackup({ ...common, ...own, options: one }),
-      ]
+          ? cephTarget({ ...own, options: one, sources, installation, now, pace: cephPace, withHands: hands })
+          : cinderBackup({ ...common, ...own, options: one })
+      return [name, zone === undefined ? target : { ...target, zone }]
     }),
   )
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { byteCount } from '../source/options.js'
 
 function kindNotYet(kind: string, what: string) {
   return z
@@ -75,22 +76,19 @@ export type CinderBackupOptions = z.output<typeof cinderBackup>
 
 const cephUser = z.string().regex(/^(?!client\.)[^\s]+$/, 'the name without `client.`')
 
-const bytesOf: Record<string, number> = { B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 }
-
-/** Written `200MiB` or as a number of bytes; parsed: bytes. */
-export const byteCount = z.union([z.string(), z.number()]).transform((written, context) => {
-  const [, amount, unit] = /^(\d+(?:\.\d+)?) *(B|KiB|MiB|GiB)$/.exec(String(written).trim()) ?? []
-  const bytes = typeof written === 'number' ? written : Number(amount) * (bytesOf[unit ?? ''] ?? NaN)
-  if (Number.isFinite(bytes) && bytes >= 1) return Math.floor(bytes)
-  context.addIssue({ code: 'custom', message: 'expected a size such as 200MiB, or a number of bytes' })
-  return z.NEVER
-})
-
 const ceph = z.strictObject({
   kind: z
     .literal('ceph')
     .describe('A pool of another Ceph cluster: an RBD image per volume, an RBD snapshot per copy.'),
   conf: z.string().min(1).describe('The ceph.conf of the cluster for copies, on each mover.'),
+  zone: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9-]*$/, 'lower case letters, digits and dashes')
+    .optional()
+    .describe(
+      'The zone whose movers list its copies, mark them, and clear away what archives left half done; no other process but those that ' +
+        'write or read copies need reach it. Without it the zone of `sources`, if they have but one, else `default`.',
+    ),
   users: z
     .strictObject({
       write: cephUser.describe('Writes, reads and marks copies.'),
@@ -145,6 +143,8 @@ const targetOptions = z.discriminatedUnion('kind', [
   kindNotYet('vault', 'the vault'),
   kindNotYet('tape', 'tape'),
 ])
+
+export type TargetOptions = z.output<typeof targetOptions>
 
 /** `targets:` of cinderkeep.yaml. The name of a target is part of the names of everything that it makes. */
 export const targetsOptions = z

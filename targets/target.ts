@@ -167,6 +167,10 @@ export interface Target {
   /** Where each act must run: `control` (REST only) or `move` (near the bytes: `move@<zone of the volume>`). */
   queues: { write: 'control' | 'move'; verify: 'control' | 'move' }
   /**
+   * The zone of the movers that do everything else: they alone reach it. Absent: the control worker does, by REST calls.
+   */
+  zone?: string
+  /**
    * `source`: it reads captures through `source/` alone, and so RBD snapshots as well. `cinder`: it needs a snapshot of
    * Cinder's. Absent: `cinder`.
    */

@@ -13,24 +13,16 @@ import type { Capture, Copy } from '../targets/target.js'
 import { type ArchivePermit, permitOf } from './archive-permit.js'
 import { type Brakes, watchBrakes } from './brakes.js'
 import { concludeArchive } from './conclude-archive.js'
-import { failureOf, hadEarlierAttempts } from './failure-of.js'
+import { failureOf, hadEarlierAttempts, workerAway } from './failure-of.js'
 import type { ArchiveOutcome, ArchiveRequest, TargetOutcome, TargetPlan } from './messages.js'
 import { copiedSignal, laneFreedSignal, outcomeQuery } from './messages.js'
 import { moveActivities } from './move-activities.js'
+import { finishing, moversOf, nearTarget } from './near-target.js'
+import { removeSoon, removeTemporaries } from './remove-temporaries.js'
 import { unclearFor } from './unclear-for.js'
 import { showArchive } from './show-archive.js'
 import { snapshotName, takeCapture } from './take-capture.js'
 import { unproven } from './unproven.js'
-
-const removal = {
-  startToCloseTimeout: '30 minutes',
-  heartbeatTimeout: '30 seconds',
-  retry: { initialInterval: '2 seconds', backoffCoefficient: 2, maximumInterval: '5 minutes' },
-} as const
-// what we made is removed, and what we found out is written down, however long it takes: no cap
-const finishing = proxyActivities<Pick<ControlActivities, 'removeTemporaries' | 'markCopy'>>(removal)
-/** How long at most one target may keep the snapshot from being released for all. */
-const longestRemovalSeconds = 600
 
 const releasing = {
   startToCloseTimeout: '30 minutes',
@@ -149,21 +141,25 @@ async function copyTo(
       showArchive(request, outcome, 'paused', reasons)
     })
     showArchive(request, outcome, 'verifying')
-    mine.copy = await verifyCopy(request, plan, mine.copy, capture)
+    mine.copy = await verifyCopy(request, plan, mine.copy, capture, (reason) => {
+      showArchive(request, outcome, 'verifying', [reason])
+    })
     mine.failure = unproven(mine.copy)
   } catch (error) {
     if (isCancellation(error)) throw error
     mine.failure = failureOf(error)
-    if (mine.copy === null) await giveUp(request, plan)
+    if (mine.copy === null) await giveUp(request, outcome, plan)
     else mine.copy = { ...mine.copy, reason: mine.failure.message }
   }
   showArchive(request, outcome, 'verifying')
 }
 
 /** A target that could not be written to need not wait for the others: its next archive may begin. */
-async function giveUp(request: ArchiveRequest, { target }: TargetPlan): Promise<void> {
-  await removeTemporaries(request, target)
-  await freeLane(request, target)
+async function giveUp(request: ArchiveRequest, outcome: ArchiveOutcome, plan: TargetPlan): Promise<void> {
+  await clearAway(request, plan, (reason) => {
+    showArchive(request, outcome, 'writing', [reason])
+  })
+  await freeLane(request, plan.target)
 }
 
 async function writeCopy({ volume, pace }: ArchiveRequest, plan: TargetPlan, capture: Capture): Promise<Copy> {
@@ -175,20 +171,27 @@ async function writeCopy({ volume, pace }: ArchiveRequest, plan: TargetPlan, cap
 }
 
 /** Reads the copy back, and writes the verdict on the target itself, where a rebuild will look for it. */
-async function verifyCopy(request: ArchiveRequest, plan: TargetPlan, copy: Copy, capture: Capture): Promise<Copy> {
+async function verifyCopy(
+  request: ArchiveRequest,
+  plan: TargetPlan,
+  copy: Copy,
+  capture: Capture,
+  tell: (reason: string) => void,
+): Promise<Copy> {
   const { volume, pace } = request
-  const summary = `read back ${volume.name || volume.id} from ${plan.target}`
+  const { target } = plan
+  const summary = `read back ${volume.name || volume.id} from ${target}`
   const move = moveActivities(plan.verifyQueue, pace)
   const { state, rootHash, hashedBytes, reason } = await move.verifyCopy.executeWithOptions({ summary }, [
-    { target: plan.target, copy, capture },
+    { target, copy, capture },
   ])
   const verifiedAt = state === 'verified' ? new Date(Date.now()).toISOString() : null
   const mark = { state, rootHash, hashedBytes, verifiedAt, reason }
+  const near = { target, movers: moversOf(plan.nearQueue, pace), options: finishing }
+  const marking = { summary: `write “${state}” on the copy on ${target}` }
   // what was found out, damage above all, is not forgotten because the archive is cancelled now
   return CancellationScope.nonCancellable(async () =>
-    finishing.markCopy.executeWithOptions({ summary: `write “${state}” on the copy on ${plan.target}` }, [
-      { target: plan.target, copy, mark },
-    ]),
+    nearTarget(near, async (acts) => acts.markCopy.executeWithOptions(marking, [{ target, copy, mark }]), tell),
   )
 }
 
@@ -220,51 +223,35 @@ async function release(
   for (let minutes = releasePause.firstMinutes; ; minutes = Math.min(2 * minutes, releasePause.longestMinutes)) {
     const isFirst = minutes === releasePause.firstMinutes
     const left = await removeSoon(request)
-    const held = await tryToRelease(request, outcome)
+    const held = await tryToRelease(request, outcome, minutes)
     if (isFirst) await permit.release()
-    const hindrances = [...(held === null ? [] : [held]), ...left.map(({ reason }) => reason)]
+    const hindrances = [...(held === null ? [] : [held.message]), ...left.map(({ reason }) => reason)]
     if (hindrances.length > 0) showArchive(request, outcome, 'releasing', hindrances)
     // its copies are good whatever becomes of the snapshot, or of a target that is down
     if (isFirst && hindrances.length > 0) await tellCopies(request, outcome)
     if (held === null) {
-      await Promise.all(left.map(async ({ target }) => removeTemporaries(request, target)))
+      const tell = () => undefined
+      await Promise.all(left.map(async ({ plan }) => clearAway(request, plan, tell)))
       return
     }
-    await sleep(minutes * 60_000)
+    // where no mover was there it waited in their queue
+    if (held.code !== workerAway) await sleep(minutes * 60_000)
   }
 }
 
-/** Waits for a target that is down no longer than that: the snapshot is in the tenant's way. Returns who is left, and why. */
-async function removeSoon(request: ArchiveRequest): Promise<{ target: string; reason: string }[]> {
-  const patienceSeconds = Math.min(request.pace.captureMaxAgeSeconds, longestRemovalSeconds)
-  const removing = proxyActivities<Pick<ControlActivities, 'removeTemporaries'>>({
-    ...removal,
-    scheduleToCloseTimeout: `${patienceSeconds} seconds`,
-  })
-  const left: { target: string; reason: string }[] = []
-  await Promise.all(
-    request.targets.map(async ({ target }) => {
-      try {
-        await removeTemporaries(request, target, removing)
-      } catch (error) {
-        const reason = failureOf(error).message
-        log.warn('temporaries cannot be removed yet', { target, reason })
-        left.push({ target, reason })
-      }
-    }),
-  )
-  return left
-}
-
 /** @returns why the capture is still there, or null */
-async function tryToRelease(request: ArchiveRequest, outcome: ArchiveOutcome): Promise<string | null> {
+async function tryToRelease(
+  request: ArchiveRequest,
+  outcome: ArchiveOutcome,
+  minutes: number,
+): Promise<ReturnType<typeof failureOf> | null> {
   try {
-    await releaseCapture(request, outcome)
+    await releaseCapture(request, outcome, minutes)
     return null
   } catch (error) {
-    const reason = failureOf(error).message
-    log.warn('the capture cannot be released yet', { reason })
-    return reason
+    const failure = failureOf(error)
+    log.warn('the capture cannot be released yet', { reason: failure.message })
+    return failure
   }
 }
 
@@ -280,32 +267,31 @@ async function tellCopies({ entity }: ArchiveRequest, { targets }: ArchiveOutcom
 
 /** Whether a snapshot may have been asked for without our knowing what became of it. */
 function mayAppearLater(error: unknown): boolean {
-  const unclear = ['CK-CANCELLED', 'CK-TIMED-OUT', 'CK-CLOUD-ANSWER-LOST']
+  const unclear = ['CK-CANCELLED', 'CK-TIMED-OUT', workerAway, 'CK-CLOUD-ANSWER-LOST']
   return unclear.includes(failureOf(error).code) || hadEarlierAttempts(error)
 }
 
-async function removeTemporaries(
-  { archiveId, volume }: ArchiveRequest,
-  target: string,
-  acts: Pick<typeof finishing, 'removeTemporaries'> = finishing,
+async function clearAway(
+  { archiveId, volume, pace }: ArchiveRequest,
+  { target, nearQueue }: TargetPlan,
+  tell: (reason: string) => void,
 ): Promise<void> {
-  const summary = `remove temporaries on ${target}`
-  try {
-    await acts.removeTemporaries.executeWithOptions({ summary }, [{ target, archiveId, volumeId: volume.id }])
-  } catch (error) {
-    // a target that was taken out of the configuration meanwhile has nobody to ask; its capture is released all the same
-    if (failureOf(error).code !== 'CK-TARGET-UNKNOWN') throw error
-    log.warn('temporaries may be left of a target that is configured no more', { target })
-  }
+  const movers = moversOf(nearQueue, pace)
+  await removeTemporaries({ archiveId, volumeId: volume.id }, { target, movers }, tell)
 }
 
 /** An RBD snapshot of which a copy was verified stays, as the base of the target's next copy. */
-async function releaseCapture(request: ArchiveRequest, { capture, targets }: ArchiveOutcome): Promise<void> {
+async function releaseCapture(
+  request: ArchiveRequest,
+  { capture, targets }: ArchiveOutcome,
+  patienceMinutes: number,
+): Promise<void> {
   const { archiveId, volume, capturedBy } = request
   const snapshotId = capture?.snapshotId ?? null
+  const patience = Math.max(patienceMinutes * 60, 5 * request.pace.heartbeatSeconds)
   const { releaseCapture: act } = proxyActivities<Pick<ControlActivities, 'releaseCapture'>>({
     ...releasing,
-    ...(capturedBy !== undefined && { taskQueue: capturedBy.queue }),
+    ...(capturedBy !== undefined && { taskQueue: capturedBy.queue, scheduleToStartTimeout: `${patience} seconds` }),
   })
   const bases = targets.flatMap(({ target, copy }) => (copy?.state === 'verified' ? [target] : []))
   const summary =

@@ -1,5 +1,6 @@
 import { log, proxyActivities, sleep } from '@temporalio/workflow'
 import type { ControlActivities } from '../activities/control-activities.js'
+import type { MoveActivities } from '../activities/move-activities.js'
 import type { ArchiveOutcome } from './messages.js'
 import type { RunningArchive } from './volume-memory.js'
 import type { ArchiveHandle } from './start-archive.js'
@@ -17,6 +18,8 @@ const cleaning = {
 } as const
 /** A tenant's clone may hold a snapshot for years; the lane waits for it no longer than this. */
 const soonCleaning = { ...cleaning, retry: { ...cleaning.retry, maximumAttempts: 4 } } as const
+/** Nor for a mover. */
+const soonTaken = { scheduleToStartTimeout: '5 minutes' } as const
 
 /** How an archive ended. */
 export interface ArchiveEnd {
@@ -88,11 +91,19 @@ async function undo(
   await sleep((heartbeatSeconds + 10) * 1000)
   const summary = `what ${archive.archive} left`
   const acts = proxyActivities<Pick<ControlActivities, 'undoArchive'>>(options)
-  await acts.undoArchive.executeWithOptions({ summary }, [{ volumeId, archiveId, targets }])
+  const left = await acts.undoArchive.executeWithOptions({ summary }, [{ volumeId, archiveId, targets }])
+  const near = options === soonCleaning ? { ...options, ...soonTaken } : options
+  // of older versions, which did everything themselves, nothing is left
+  for (const [target, taskQueue] of Object.entries((left as typeof left | null | undefined) ?? {})) {
+    const { removeTemporaries } = proxyActivities<Pick<MoveActivities, 'removeTemporaries'>>({ ...near, taskQueue })
+    await removeTemporaries.executeWithOptions({ summary: `${summary} on ${target}` }, [
+      { target, archiveId, volumeId },
+    ])
+  }
   const { capturedBy } = archive
   if (capturedBy === undefined) return
-  const { releaseCapture } = proxyActivities<Pick<ControlActivities, 'releaseCapture'>>({
-    ...options,
+  const { releaseCapture } = proxyActivities<Pick<MoveActivities, 'releaseCapture'>>({
+    ...near,
     taskQueue: capturedBy.queue,
   })
   await releaseCapture.executeWithOptions({ summary: `RBD snapshot of ${archive.archive}` }, [

@@ -173,6 +173,8 @@ export interface TargetPlan {
   kind: string
   writeQueue: string
   verifyQueue: string
+  /** Of the movers that mark its copies and clear away what is temporary; absent: the control worker does. */
+  nearQueue?: string
   /** cinder-backup only: a `force` incremental on the volume itself. */
   force: boolean
 }

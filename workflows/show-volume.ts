@@ -103,11 +103,16 @@ function timeOf(milliseconds: number): string {
   return `${new Date(milliseconds).toISOString().slice(0, 19)}Z`
 }
 
-function rebuildLines({ rebuilding }: VolumeState): string[] {
+function rebuildLines({ rebuilding, silent }: VolumeState): string[] {
   if (rebuilding === null) return ['- **rebuilding**: asks every target which copies it holds']
   return rebuilding.map(
-    (target) => `- **rebuilding**: ${target} has not yet said which copies it holds; nothing is written to it`,
+    (target) =>
+      `- **rebuilding**: ${target} has not yet said which copies it holds; nothing is written to it${whySilent(silent[target])}`,
   )
+}
+
+function whySilent(reason: string | undefined): string {
+  return reason === undefined ? '' : `: ${oneLine(reason)}`
 }
 
 /** The newest ten; the UI draws tables without any space between their columns, so it is a list. */

@@ -4,34 +4,32 @@ import {
   getExternalWorkflowHandle,
   isCancellation,
   log,
+  patched,
   proxyActivities,
   setCurrentDetails,
   sleep,
   upsertSearchAttributes,
 } from '@temporalio/workflow'
 import type { ControlActivities } from '../activities/control-activities.js'
+import type { Movers } from '../activities/find-movers.js'
 import type { VerifyPlan } from '../activities/plan-verify.js'
 import type { Copy, Verification } from '../targets/target.js'
 import { failureOf } from './failure-of.js'
 import type { VerifiedCopy, VerifyOutcome } from './messages.js'
 import { copyChangedSignal, isDeferral, verifyFailedType } from './messages.js'
 import { moveActivities } from './move-activities.js'
+import { findMovers, finishing, moversOf, nearActs, nearTarget } from './near-target.js'
+import { removeTemporaries } from './remove-temporaries.js'
 import { searchAttributes } from './search-attributes.js'
 import { backoffMs } from './retry-pause.js'
 import { unproven } from './unproven.js'
 
-const planning = proxyActivities<Pick<ControlActivities, 'planVerify'>>({
+const looking = {
   startToCloseTimeout: '10 minutes',
   heartbeatTimeout: '1 minute',
   retry: { initialInterval: '2 seconds', backoffCoefficient: 2, maximumInterval: '1 minute' },
-})
-
-// what was found out is written down, and what was made for it removed, however long it takes
-const finishing = proxyActivities<Pick<ControlActivities, 'removeTemporaries' | 'markCopy'>>({
-  startToCloseTimeout: '30 minutes',
-  heartbeatTimeout: '30 seconds',
-  retry: { initialInterval: '2 seconds', backoffCoefficient: 2, maximumInterval: '5 minutes' },
-})
+} as const
+const planning = proxyActivities<Pick<ControlActivities, 'planVerify'>>(looking)
 
 export interface VerifyRequest {
   volumeId: string
@@ -61,24 +59,47 @@ export async function verifyPoint(request: VerifyRequest): Promise<VerifyOutcome
   outcome.copies = plan.copies.map(({ copy }) => newResult(copy))
   show(request, outcome, 'verifying')
   const all = await Promise.allSettled(
-    plan.copies.map(async ({ queue }, i) => {
+    plan.copies.map(async ({ queue, nearQueue }, i) => {
       const mine = outcome.copies[i]
-      if (mine !== undefined) await verifyInTime(request, outcome, mine, queue, plan.pace)
+      const where = { queue, pace: plan.pace, movers: moversOf(nearQueue, plan.pace) }
+      if (mine !== undefined) await verifyInTime(request, outcome, mine, where)
     }),
   )
   for (const one of all) if (one.status === 'rejected') throw one.reason
   return conclude(request, outcome)
 }
 
-async function planVerify({ volumeId, name, point, targets, copies }: VerifyRequest): Promise<VerifyPlan> {
+async function planVerify(request: VerifyRequest): Promise<VerifyPlan> {
+  const { volumeId, name, point, targets } = request
   const summary = `which copies ${name} has of ${point}`
   try {
+    const isKnown = request.copies.length > 0 || !patched('near-targets')
+    const copies = isKnown ? request.copies : await askTargets(request)
     return await planning.planVerify.executeWithOptions({ summary }, [{ volumeId, point, targets, copies }])
   } catch (error) {
     if (isCancellation(error)) throw error
     const { code, message } = failureOf(error)
     throw told(code, message, [])
   }
+}
+
+/** Where nobody remembers the point. */
+async function askTargets({ volumeId, name, point, targets }: VerifyRequest): Promise<Copy[]> {
+  const movers = Object.entries(await findMovers({ targets }))
+  const lists = await Promise.all(
+    movers.map(async ([target, its]) => {
+      const summary = `copies of ${name} on ${target}`
+      return nearActs(its, looking).listCopies.executeWithOptions({ summary }, [{ volumeId, target, point }])
+    }),
+  )
+  return lists.flat()
+}
+
+/** Who reads a copy, and who does everything else about it. */
+interface Where {
+  queue: string
+  movers: Movers
+  pace: VerifyPlan['pace']
 }
 
 function newResult(copy: Copy): VerifiedCopy {
@@ -90,34 +111,36 @@ async function verifyInTime(
   request: VerifyRequest,
   outcome: VerifyOutcome,
   mine: VerifiedCopy,
-  queue: string,
-  pace: VerifyPlan['pace'],
+  where: Where,
 ): Promise<void> {
   for (let tries = 1; request.patient; tries++) {
     await sleep(backoffMs(tries))
     mine.failure = null
     mine.reason = null
-    await verifyCopy(request, outcome, mine, queue, pace)
+    await verifyCopy(request, outcome, mine, where)
     if (!isDeferral(mine)) return
   }
-  await verifyCopy(request, outcome, mine, queue, pace)
+  await verifyCopy(request, outcome, mine, where)
 }
 
 async function verifyCopy(
   request: VerifyRequest,
   outcome: VerifyOutcome,
   mine: VerifiedCopy,
-  queue: string,
-  pace: VerifyPlan['pace'],
+  { queue, movers, pace }: Where,
 ): Promise<void> {
   const { target, copy } = mine
+  const { archiveId, volumeId } = copy
+  const waits = (reason: string) => {
+    show(request, outcome, 'verifying', reason)
+  }
   const summary = `read back ${request.name} from ${target}`
   try {
     const verification = await moveActivities(queue, pace).verifyCopy.executeWithOptions({ summary }, [
       { target, copy, capture: null },
     ])
     await CancellationScope.nonCancellable(async () => {
-      mine.copy = await mark(copy, verification)
+      mine.copy = await mark(copy, verification, movers, waits)
       await tell(request, mine.copy)
     })
     mine.found = verification.state
@@ -125,7 +148,7 @@ async function verifyCopy(
     mine.failure = unproven({ ...copy, state: verification.state, reason: verification.reason })
   } catch (error) {
     // what an act that was stopped or given up restored to read it lies about; a verdict leaves nothing
-    await CancellationScope.nonCancellable(() => removeTemporaries(copy))
+    await CancellationScope.nonCancellable(() => removeTemporaries({ archiveId, volumeId }, { target, movers }, waits))
     if (isCancellation(error)) throw error
     mine.failure = failureOf(error)
     mine.reason = mine.failure.message
@@ -134,14 +157,23 @@ async function verifyCopy(
 }
 
 /** That it could not be compared this time says nothing against a copy that was verified before. */
-async function mark(copy: Copy, { state, rootHash, hashedBytes, reason }: Verification): Promise<Copy> {
+async function mark(
+  copy: Copy,
+  { state, rootHash, hashedBytes, reason }: Verification,
+  movers: Movers,
+  waits: (reason: string) => void,
+): Promise<Copy> {
   if (state === 'unverified' && copy.state !== 'unverified') return copy
   const verifiedAt = state === 'verified' ? new Date(Date.now()).toISOString() : null
   const size = hashedBytes ?? copy.hashedBytes
   const mark = { state, rootHash: rootHash ?? copy.rootHash, hashedBytes: size, verifiedAt, reason }
-  return finishing.markCopy.executeWithOptions({ summary: `write “${state}” on the copy on ${copy.target}` }, [
-    { target: copy.target, copy, mark },
-  ])
+  const { target } = copy
+  const summary = `write “${state}” on the copy on ${target}`
+  return nearTarget(
+    { target, movers, options: finishing },
+    async (acts) => acts.markCopy.executeWithOptions({ summary }, [{ target, copy, mark }]),
+    waits,
+  )
 }
 
 /** Where nobody remembers the volume, the next who does reads the mark on the target. */
@@ -153,17 +185,13 @@ async function tell({ entity }: VerifyRequest, copy: Copy): Promise<void> {
   }
 }
 
-async function removeTemporaries({ target, archiveId, volumeId }: Copy): Promise<void> {
-  const summary = `remove temporaries on ${target}`
-  try {
-    await finishing.removeTemporaries.executeWithOptions({ summary }, [{ target, archiveId, volumeId }])
-  } catch (error) {
-    if (failureOf(error).code !== 'CK-TARGET-UNKNOWN') throw error
-    log.warn('temporaries may be left of a target that is configured no more', { target })
-  }
-}
-
-function show({ name, point }: VerifyRequest, { copies }: VerifyOutcome, phase: 'verifying' | 'done' | 'failed'): void {
+/** @param hindrance what it waits for */
+function show(
+  { name, point }: VerifyRequest,
+  { copies }: VerifyOutcome,
+  phase: 'verifying' | 'done' | 'failed',
+  hindrance?: string,
+): void {
   const doing = {
     verifying: 'Reading the copies back and comparing their hashes. The tab *Pending Activities* says how far.',
     done: 'Finished; nothing temporary is left.',
@@ -175,7 +203,8 @@ function show({ name, point }: VerifyRequest, { copies }: VerifyOutcome, phase: 
     const text = failure?.message ?? reason
     return [`**${target}: ${state}**`, ...(text?.split('\n').map((line) => line.trim()) ?? []), ...hash]
   })
-  setCurrentDetails([`### ${name}@${point}: ${phase}`, doing[phase], ...parts].join('\n\n'))
+  const waits = hindrance === undefined ? [] : [`- ${hindrance}`]
+  setCurrentDetails([`### ${name}@${point}: ${phase}`, doing[phase], ...waits, ...parts].join('\n\n'))
   upsertSearchAttributes([{ key: searchAttributes.phase, value: phase }])
 }
 

@@ -74,6 +74,8 @@ export interface VolumeState {
   foundBad: { point: string; target: string; at: string } | null
   /** Targets that have not yet said which copies they hold; null: none was asked, not even for their names. */
   rebuilding: string[] | null
+  /** Why targets of `rebuilding` do not answer, where that is known; for people. */
+  silent: Record<string, string>
   /** Archives that were terminated: what they left, or had asked for just before, is still to be looked for. */
   leftovers: RunningArchive[]
   sourceGone: boolean

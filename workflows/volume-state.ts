@@ -31,6 +31,7 @@ export function freshState(): VolumeState {
     verifications: [],
     foundBad: null,
     rebuilding: null,
+    silent: {},
     leftovers: [],
     sourceGone: false,
     rpoSeconds: null,
@@ -66,7 +67,7 @@ function completed<T extends object>(defaults: Partial<T>, older: T): T {
 
 /** What survives an operator's Cancel: everything but the points, which are read again from the targets. */
 export function forgetPoints(state: VolumeState): VolumeState {
-  return { ...state, points: [], trimmed: false, rebuilding: null }
+  return { ...state, points: [], trimmed: false, rebuilding: null, silent: {} }
 }
 
 /**

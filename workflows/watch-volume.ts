@@ -79,6 +79,7 @@ export async function watchVolume(carried?: VolumeState): Promise<void> {
   let readAgain = false
   let shown = ''
   let hasNews = false
+  const rebuildOne = async (target: string) => rebuildTarget(volumeId, target, state, () => (hasNews = true))
 
   setHandler(hintSignal, (hints) => {
     addHints(state, hints, Date.now())
@@ -156,7 +157,7 @@ export async function watchVolume(carried?: VolumeState): Promise<void> {
       const known = [...state.archives, ...state.leftovers].map(({ archive }) => archive)
       state.leftovers.push(...found.terminated.filter(({ archive }) => !known.includes(archive)))
     }
-    for (const target of state.rebuilding) inBackground(rebuildTarget(volumeId, target, state))
+    for (const target of state.rebuilding) inBackground(rebuildOne(target))
     await condition(() => state.rebuilding?.length === 0, rebuildGrace)
   }
 
@@ -319,8 +320,7 @@ export async function watchVolume(carried?: VolumeState): Promise<void> {
     if (outcome === null) state.rebuilding = [...new Set([...(state.rebuilding ?? []), ...archive.targets])]
     if (!isUndone) state.leftovers.push(archive)
     endArchive(state, archive, outcome, { now: Date.now(), ...end })
-    if (outcome === null)
-      await Promise.all(archive.targets.map(async (target) => rebuildTarget(volumeId, target, state)))
+    if (outcome === null) await Promise.all(archive.targets.map(rebuildOne))
     endedArchives += 1
   }
 }

@@ -1,5 +1,6 @@
 import { controlQueue, moveQueue } from '../../workflows/messages.js'
 import { count, span } from '../words.js'
+import { zonesOf } from '../zones-of.js'
 import { fault, ok, warning, type Check, type Finding } from './check.js'
 import { pollersOf } from './pollers.js'
 
@@ -12,11 +13,9 @@ export const workersCheck: Check = {
   name: 'workers',
   async run({ config, temporal, started, now }) {
     const inHand = await temporal.need()
-    const zones = new Set(config.sources.map(({ zone }) => zone))
-    if (zones.size === 0) zones.add('default')
     const queues = [
       { queue: controlQueue, kind: 'workflow' as const, start: '--role control' },
-      ...[...zones].map((zone) => ({
+      ...zonesOf(config).map((zone) => ({
         ...{ queue: moveQueue(zone), kind: 'activity' as const },
         start: zone === 'default' ? '--role mover' : `--role mover --zone ${zone}`,
       })),

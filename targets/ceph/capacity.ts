@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Capacity, Fit } from '../target.js'
-import { runCeph, type Asking } from './commands.js'
+import { runCeph } from './ceph-command.js'
 import { accessOf, type CephSetting } from './setting.js'
 
 const answer = z.looseObject({
@@ -11,8 +11,8 @@ const answer = z.looseObject({
 
 /** What the pool can still take, replication counted, and with what it holds already. */
 export async function capacity(setting: CephSetting, signal?: AbortSignal): Promise<Capacity> {
-  const asking: Asking = { access: accessOf(setting, 'write'), signal, timeoutMs: setting.pace.commandMs }
-  const { pools } = answer.parse(JSON.parse(await runCeph(asking, ['df', '--format', 'json'])))
+  const how = { signal, timeoutMs: setting.pace.commandMs }
+  const { pools } = answer.parse(JSON.parse(await runCeph(accessOf(setting, 'write'), ['df', '--format', 'json'], how)))
   const pool = pools.find(({ name }) => name === setting.options.pool)
   if (pool === undefined) return { freeBytes: null, totalBytes: null }
   const { stored, max_avail: free } = pool.stats

@@ -1,5 +1,5 @@
-import { removeRbdSnapshot } from '../../source/rbd-snapshots.js'
-import { explained, type Asking } from './commands.js'
+import type { Asking } from './asking.js'
+import { removeSnapshot } from './copy-snapshots.js'
 import type { ImageState } from './image-state.js'
 import type { Writer } from './manifest.js'
 import { isOfArchive, keyOf } from './names.js'
@@ -16,14 +16,13 @@ export async function clearAway(
   what: { archiveId: string; writer: Writer | null; keep: string | null },
 ): Promise<void> {
   const { writer, keep } = what
-  const { access } = asking
   // what such a manifest names cannot be known
   const isUnsure = (archiveId: string): boolean => unreadable.some(({ key }) => key.startsWith(`${archiveId}.`))
   const archives = new Set([what.archiveId, ...(writer === null ? [] : [writer.archiveId])])
   for (const { id, name } of snapshots) {
     if (copies.some(({ manifest }) => manifest.copySnapshot.id === id)) continue
     if (![...archives].some((one) => isOfArchive(name, one) && !isUnsure(one))) continue
-    await explained(access, image, async () => removeRbdSnapshot(access, image, { name, id }))
+    await removeSnapshot(asking, image, { name, id })
   }
   if (writer === null || isUnsure(writer.archiveId)) return
   const key = keyOf(writer)

@@ -1,17 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { z } from 'zod'
 import { CodedError } from '../../errors/coded-error.js'
 import type { Log } from '../../log/log.js'
-import { CommandFailed } from '../../source/command-errors.js'
-import { rbdWatchers } from '../../source/rbd-queries.js'
-import { explained, runCeph, runRbd, saysMissing, type Asking } from './commands.js'
+import { ask, imageAt, placeOf, saysMissing, type Asking } from './asking.js'
 
 /** As long as an act may take at most (design section 5): nobody wakes up after that and goes on writing. */
 const blockSeconds = 7 * 86_400
 /** A blocked client's watch goes with the next map, or when it times out after 30 s. */
 const patienceMs = 90_000
-
-const locks = z.array(z.looseObject({ id: z.string(), locker: z.string(), address: z.string() }))
 
 /**
  * Makes sure that nobody else writes to the image: whoever has it open, or holds its lock, is shut out of the cluster. To
@@ -19,7 +14,7 @@ const locks = z.array(z.looseObject({ id: z.string(), locker: z.string(), addres
  * 7, zombies). A lock of our own would shut out nobody, since RBD hands its lock over politely.
  * @throws CodedError `CK-TARGET-FENCE` when a client stays, `CK-SOURCE-…`, `CK-TARGET-AWAY`
  */
-export async function fence(asking: Asking, image: string, log: Log): Promise<void> {
+export async function fence(asking: Asking, image: string, log: Log, signal?: AbortSignal): Promise<void> {
   const end = performance.now() + patienceMs
   const blocked = new Set<string>()
   for (;;) {
@@ -27,48 +22,48 @@ export async function fence(asking: Asking, image: string, log: Log): Promise<vo
     if (found.length === 0) return
     for (const { address, lock } of found) {
       if (!blocked.has(address)) {
-        await runCeph(asking, ['osd', 'blocklist', 'add', address, String(blockSeconds)])
+        await shutOut(asking, address)
         blocked.add(address)
         log.warn({ code: 'CK-WRITER-FENCED', image }, `${address} had ${image} open and was shut out of the cluster`)
       }
       // with the lock, RBD shuts its owner out for an hour: ours, which lasts longer, comes after it
       if (lock !== null && (await breakLock(asking, image, lock))) {
-        await runCeph(asking, ['osd', 'blocklist', 'add', address, String(blockSeconds)])
+        await shutOut(asking, address)
       }
     }
     if (performance.now() > end) throw stays(image, found)
-    await delay(200, undefined, { signal: asking.signal })
+    await delay(200, undefined, { signal })
   }
 }
 
 interface Client {
   address: string
-  lock: { id: string; locker: string } | null
+  lock: { client: string; cookie: string } | null
 }
 
 async function clientsOf(asking: Asking, image: string): Promise<Client[]> {
-  const [watchers, printed] = await Promise.all([
-    explained(asking.access, image, async () => rbdWatchers(asking.access, image)),
-    runRbd(asking, ['lock', 'ls'], { image }, ['--format', 'json']),
+  const at = imageAt(asking, image)
+  const [watching, locking] = await Promise.all([
+    ask(asking, 'watchers', at, { image }),
+    ask(asking, 'lockers', at, { image }),
   ])
-  if (watchers === 'unknown') {
-    throw new CodedError('CK-TARGET-FENCE', `client.${asking.access.user} may not ask who has ${image} open`, {
-      cure: 'Give the user that writes the rights that docs/ceph.md names.',
-    })
-  }
-  // `client.4711 127.0.0.1:0/123`
-  const watching = watchers.map((one) => ({ address: one.slice(one.indexOf(' ') + 1), lock: null }))
-  const locking = locks.parse(JSON.parse(printed)).map(({ id, locker, address }) => ({ address, lock: { id, locker } }))
-  return [...watching, ...locking]
+  return [
+    ...watching.map((address) => ({ address, lock: null })),
+    ...locking.map(({ client, cookie, address }) => ({ address, lock: { client, cookie } })),
+  ]
+}
+
+async function shutOut(asking: Asking, address: string): Promise<void> {
+  await ask(asking, 'blocklist', { place: placeOf(asking.access), address, seconds: blockSeconds })
 }
 
 /** @returns false when it was gone already */
-async function breakLock(asking: Asking, image: string, { id, locker }: NonNullable<Client['lock']>): Promise<boolean> {
+async function breakLock(asking: Asking, image: string, lock: NonNullable<Client['lock']>): Promise<boolean> {
   try {
-    await runRbd(asking, ['lock', 'rm'], { image }, [id, locker])
+    await ask(asking, 'breakLock', { at: imageAt(asking, image), ...lock }, { image })
     return true
   } catch (error) {
-    if (error instanceof CommandFailed && saysMissing(error)) return false
+    if (saysMissing(error)) return false
     throw error
   }
 }

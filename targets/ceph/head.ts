@@ -1,47 +1,65 @@
 /** What an image's head holds before it is written to: a killed attempt may have left anything (design section 7, leftovers). */
 import { CommandFailed } from '../../source/command-errors.js'
-import { rbdImageInfo } from '../../source/rbd-queries.js'
-import { explained, runRbd, type Asking } from './commands.js'
-import { diffExtents } from './diff-extents.js'
+import { ask, imageAt, type Asking } from './asking.js'
 import type { Manifest } from './manifest.js'
+import { touchedLeaves } from './touched-leaves.js'
 
-/** Those that fast deletes, exact snapshots and shutting out need; written down, since a cluster's defaults may be others. */
-const features = ['layering', 'exclusive-lock', 'object-map', 'fast-diff', 'deep-flatten']
+/**
+ * layering, exclusive-lock, object-map, fast-diff, deep-flatten: those that fast deletes, exact snapshots and shutting out
+ * need; written down, since a cluster's defaults may be others (librbd.h: RBD_FEATURE_…).
+ */
+const features = 1 + 4 + 8 + 16 + 32
+
+/** The image's head, open for writing. */
+export interface Head {
+  open: number
+  size: number
+}
 
 /** Content when it is there already. */
-export async function createImage(asking: Asking, image: string, sizeBytes: number): Promise<void> {
+export async function createImage(asking: Asking, image: string, size: number): Promise<void> {
   try {
-    const feature = features.flatMap((one) => ['--image-feature', one])
-    await runRbd(asking, ['create'], { image }, ['--size', `${sizeBytes}B`, ...feature])
+    await ask(asking, 'createImage', { ...imageAt(asking, image), size, features }, { image })
   } catch (error) {
     if (!(error instanceof CommandFailed) || error.exitCode !== 17) throw error
   }
 }
 
-/** Makes the head equal to the copy; whatever else was on it is gone. */
-export async function headIsCopy(asking: Asking, { image, copySnapshot, hashedBytes }: Manifest): Promise<void> {
-  const long = { ...asking, timeoutMs: null }
-  if (!(await differs(asking, image, copySnapshot.name, hashedBytes))) return
-  await runRbd(long, ['snap', 'rollback'], { image, snapshot: copySnapshot.name }, ['--no-progress'])
+/** Opens the head for one act, and with it takes the image's lock; nobody else has it (fence.ts). */
+export async function withHead<T>(asking: Asking, image: string, act: (head: Head) => Promise<T>): Promise<T> {
+  const head = await ask(asking, 'openImage', { ...imageAt(asking, image), snapshot: null, write: true }, { image })
+  try {
+    return await act(head)
+  } finally {
+    // what cannot be closed ends with its process
+    await ask(asking, 'closeImage', head).catch(() => undefined)
+  }
 }
 
-async function differs(asking: Asking, image: string, from: string, sizeBytes: number): Promise<boolean> {
-  const [{ size }, isTouched] = await Promise.all([
-    explained(asking.access, image, async () => rbdImageInfo(asking.access, image)),
-    hasAny(diffExtents(asking, image, { from, to: null })),
-  ])
-  return size !== sizeBytes || isTouched
+/** Makes the head equal to the copy, whatever else was on it, and then as large as said. */
+export async function headIsCopy(
+  asking: Asking,
+  head: Head,
+  { copySnapshot, hashedBytes }: Manifest,
+  { size, stallMs }: { size: number; stallMs: number },
+): Promise<Head> {
+  const isTouched =
+    head.size !== hashedBytes || (await hasAny(touchedLeaves(asking, head, { since: copySnapshot.name, stallMs })))
+  if (isTouched) await ask(asking, 'rollback', { at: head, name: copySnapshot.name }, { timeoutMs: null })
+  return resized(asking, { ...head, size: hashedBytes }, size)
+}
+
+/** Makes the head hold nothing but zeros. RBD snapshots keep what they have. */
+export async function headIsZero(asking: Asking, head: Head, size: number): Promise<Head> {
+  return resized(asking, await resized(asking, head, 0), size)
+}
+
+export async function resized(asking: Asking, head: Head, size: number): Promise<Head> {
+  if (head.size !== size) await ask(asking, 'resize', { at: head, size }, { timeoutMs: null })
+  return { ...head, size }
 }
 
 async function hasAny(values: AsyncIterable<unknown>): Promise<boolean> {
   for await (const _ of values) return true
   return false
-}
-
-/** Makes the head hold nothing but zeros. RBD snapshots keep what they have. */
-export async function headIsZero(asking: Asking, image: string): Promise<void> {
-  const { size } = await explained(asking.access, image, async () => rbdImageInfo(asking.access, image))
-  const long = { ...asking, timeoutMs: null }
-  await runRbd(long, ['resize'], { image }, ['--size', '0B', '--allow-shrink', '--no-progress'])
-  await runRbd(long, ['resize'], { image }, ['--size', `${size}B`, '--no-progress'])
 }

@@ -1,17 +1,18 @@
-import { listImageMeta, removeImageMeta, setImageMeta } from '../../source/rbd-snapshots.js'
-import { explained, type Asking } from './commands.js'
+import { ask, imageAt, isImageMissing, saysMissing, type Asking } from './asking.js'
 
-export async function readMeta({ access }: Asking, image: string): Promise<Map<string, string>> {
-  return explained(access, image, async () => listImageMeta(access, image))
+export async function readMeta(asking: Asking, image: string): Promise<Map<string, string>> {
+  return ask(asking, 'metadata', imageAt(asking, image), { image })
 }
 
-export async function setMeta({ access, signal }: Asking, image: string, key: string, value: string): Promise<void> {
-  signal?.throwIfAborted()
-  await explained(access, image, async () => setImageMeta(access, image, key, value))
+export async function setMeta(asking: Asking, image: string, key: string, value: string): Promise<void> {
+  await ask(asking, 'setMeta', { at: imageAt(asking, image), key, value }, { image })
 }
 
-/** Content when it is gone already. */
-export async function removeMeta({ access, signal }: Asking, image: string, key: string): Promise<void> {
-  signal?.throwIfAborted()
-  await explained(access, image, async () => removeImageMeta(access, image, key))
+/** Content when it is gone already, with its image or without. */
+export async function removeMeta(asking: Asking, image: string, key: string): Promise<void> {
+  try {
+    await ask(asking, 'removeMeta', { at: imageAt(asking, image), key }, { image })
+  } catch (error) {
+    if (!isImageMissing(error) && !saysMissing(error)) throw error
+  }
 }

@@ -1,6 +1,7 @@
 /** Everything that is known of one image in the pool. */
-import { listRbdSnapshots, type RbdSnapshot } from '../../source/rbd-queries.js'
-import { explained, isImageMissing, type Asking } from './commands.js'
+import type { RbdSnapshot } from '../../source/rbd-queries.js'
+import { isImageMissing, type Asking } from './asking.js'
+import { listSnapshots } from './copy-snapshots.js'
 import { readMeta } from './image-meta.js'
 import { manifestSchema, markSchema, writerSchema, type Manifest, type StoredMark, type Writer } from './manifest.js'
 import { keyOf, keysIn, manifestMeta, markMeta, writerMeta } from './names.js'
@@ -29,7 +30,7 @@ export async function readImage(asking: Asking, seals: Seals, image: string): Pr
   try {
     // in this order: a snapshot that is removed or made in between makes no copy look whole that is not
     const meta = await readMeta(asking, image)
-    const snapshots = await explained(asking.access, image, async () => listRbdSnapshots(asking.access, image))
+    const snapshots = await listSnapshots(asking, image)
     return understandImage(seals, image, meta, snapshots)
   } catch (error) {
     if (isImageMissing(error)) return null

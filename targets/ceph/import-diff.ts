@@ -1,9 +1,8 @@
-/** Writes to an image through `rbd import-diff`, record by record as they become known (docs/decisions/0014). */
-import { CommandFailed } from '../../source/command-errors.js'
+/** Writes to an image through `rbd import-diff`, record by record as they become known. */
 import type { RbdAccess } from '../../source/rbd-access.js'
 import { rbdCommand } from '../../source/rbd-command.js'
 import type { Extent } from '../../source/source.js'
-import { explained } from './commands.js'
+import { explained } from './asking.js'
 import type { Stretch } from './leaves.js'
 import { feedCommand, type FeedOptions } from './feed-command.js'
 
@@ -57,11 +56,6 @@ export async function startImportDiff(
       }),
     kill: async () => feed.kill(),
   }
-}
-
-/** EEXIST: the end snapshot is there already, and nothing was written. */
-export function saysSnapshotExists(error: unknown): boolean {
-  return error instanceof CommandFailed && error.exitCode === 17
 }
 
 export function headRecords({ from, to, size }: DiffHead): Buffer {

@@ -13,11 +13,6 @@ export function lengthOf(run: Run): number {
   return 'zero' in run ? run.length : run.data.length
 }
 
-/** Bytes of data in it, zeros not counted. */
-export function bytesOf({ runs }: Pick<Leaf, 'runs'>): number {
-  return runs.reduce((sum, run) => sum + ('zero' in run ? 0 : run.data.length), 0)
-}
-
 /** Where a leaf lies; the last one may be short. */
 export function extentOf(index: number, sizeBytes: number): Extent {
   const offset = index * leafBytes
@@ -72,11 +67,6 @@ export function joined(runs: readonly Run[]): (Stretch | ZeroRun)[] {
     end = run.offset + lengthOf(run)
   }
   return out
-}
-
-/** Whether the runs leave no byte of the leaf out. */
-export function isWhole({ index, runs }: Leaf, sizeBytes: number): boolean {
-  return runs.reduce((sum, run) => sum + lengthOf(run), 0) === extentOf(index, sizeBytes).length
 }
 
 const zeros = Buffer.alloc(64 * 1024)

@@ -1,11 +1,11 @@
 import { CodedError } from '../../errors/coded-error.js'
 import type { Copy, CopyContext } from '../target.js'
-import type { Asking } from './commands.js'
+import { withAsking, type Asking } from './asking.js'
 import { setMeta } from './image-meta.js'
 import { readImage, type StoredCopy } from './image-state.js'
 import { keyOf, markMeta } from './names.js'
 import { openSeals, type Seals } from './seal.js'
-import { accessOf, type CephSetting } from './setting.js'
+import type { CephSetting } from './setting.js'
 import { toCopy } from './to-copy.js'
 
 export type Mark = Pick<Copy, 'state' | 'rootHash' | 'hashedBytes' | 'verifiedAt' | 'reason'>
@@ -13,21 +13,18 @@ export type Mark = Pick<Copy, 'state' | 'rootHash' | 'hashedBytes' | 'verifiedAt
 /** @throws CodedError `CK-COPY-GONE`, `CK-COPY-NOT-OURS` */
 export async function markCopy(setting: CephSetting, copy: Copy, mark: Mark, context: CopyContext): Promise<Copy> {
   const seals = await openSeals(setting.options.macKey.file)
-  const asking: Asking = {
-    access: accessOf(setting, 'write'),
-    signal: context.signal,
-    timeoutMs: setting.pace.commandMs,
-  }
-  const stored = await findCopy(setting, asking, seals, copy)
-  const { image, copySnapshot } = stored.manifest
-  // the mark is of what was read: a copy that was written anew since then was not
-  if (String(copySnapshot.id) !== copy.ref['snapshotId']) throw copyGone(copy, 'was written anew since')
-  await writeMark(asking, seals, stored, mark)
-  return {
-    ...toCopy(setting, { ...stored, mark: { ...mark, copySnapshotId: copySnapshot.id } }),
-    ...mark,
-    ref: { ...copy.ref, image },
-  }
+  return withAsking(setting, 'write', context.signal, async (asking) => {
+    const stored = await findCopy(setting, asking, seals, copy)
+    const { image, copySnapshot } = stored.manifest
+    // the mark is of what was read: a copy that was written anew since then was not
+    if (String(copySnapshot.id) !== copy.ref['snapshotId']) throw copyGone(copy, 'was written anew since')
+    await writeMark(asking, seals, stored, mark)
+    return {
+      ...toCopy(setting, { ...stored, mark: { ...mark, copySnapshotId: copySnapshot.id } }),
+      ...mark,
+      ref: { ...copy.ref, image },
+    }
+  })
 }
 
 export async function writeMark(

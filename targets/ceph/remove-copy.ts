@@ -1,14 +1,14 @@
 import { CodedError } from '../../errors/coded-error.js'
-import { removeRbdSnapshot } from '../../source/rbd-snapshots.js'
 import type { Copy, CopyContext } from '../target.js'
-import { explained, type Asking } from './commands.js'
+import { withAsking, type Asking } from './asking.js'
+import { removeSnapshot } from './copy-snapshots.js'
 import { removeMeta } from './image-meta.js'
 import { readImage } from './image-state.js'
 import { findCopy, writeMark } from './mark-copy.js'
 import { keyOf, manifestMeta, markMeta } from './names.js'
 import { removeEmptyImage } from './remove-image.js'
-import { openSeals } from './seal.js'
-import { accessOf, type CephSetting } from './setting.js'
+import { openSeals, type Seals } from './seal.js'
+import type { CephSetting } from './setting.js'
 import { removeTree } from './tree-store.js'
 
 /**
@@ -17,12 +17,16 @@ import { removeTree } from './tree-store.js'
  */
 export async function removeCopy(setting: CephSetting, copy: Copy, context: CopyContext): Promise<void> {
   const seals = await openSeals(setting.options.macKey.file)
-  const asking: Asking = {
-    access: accessOf(setting, 'remove'),
-    signal: context.signal,
-    timeoutMs: setting.pace.commandMs,
-  }
-  const { access } = asking
+  await withAsking(setting, 'remove', context.signal, async (asking) => remove(setting, asking, seals, copy, context))
+}
+
+async function remove(
+  setting: CephSetting,
+  asking: Asking,
+  seals: Seals,
+  copy: Copy,
+  context: CopyContext,
+): Promise<void> {
   const image = copy.ref['image'] ?? ''
   const key = keyOf(copy)
   const state = await readImage(asking, seals, image)
@@ -41,7 +45,7 @@ export async function removeCopy(setting: CephSetting, copy: Copy, context: Copy
     const { manifest, mark } = stored
     context.report({ phase: `removing the copy ${copy.point}` })
     if (mark.state !== 'removing') await writeMark(asking, seals, stored, { ...mark, state: 'removing' })
-    await explained(access, image, async () => removeRbdSnapshot(access, image, manifest.copySnapshot))
+    await removeSnapshot(asking, image, manifest.copySnapshot)
     await removeTree(asking, key, manifest.pieces)
     await removeMeta(asking, image, markMeta(key))
     await removeMeta(asking, image, manifestMeta(key))

@@ -1,5 +1,5 @@
 import { CommandFailed } from '../../source/command-errors.js'
-import { isImageMissing, runRbd, saysMissing, type Asking } from './commands.js'
+import { ask, imageAt, isImageMissing, saysMissing, type Asking } from './asking.js'
 import { readMeta } from './image-meta.js'
 import { readImage } from './image-state.js'
 import type { Seals } from './seal.js'
@@ -12,9 +12,9 @@ export async function removeEmptyImage(asking: Asking, seals: Seals, image: stri
     // whatever is written there by others is reason enough to let it be
     const records = [...(await readMeta(asking, image)).keys()].filter((key) => key.startsWith('ck.'))
     if (records.length > 0) return
-    await runRbd({ ...asking, timeoutMs: null }, ['rm'], { image }, ['--no-progress'])
+    await ask(asking, 'removeImage', imageAt(asking, image), { image, timeoutMs: null })
   } catch (error) {
-    if (isImageMissing(error) || (error instanceof CommandFailed && saysMissing(error))) return
+    if (isImageMissing(error) || saysMissing(error)) return
     // ENOTEMPTY, EBUSY: a snapshot or a client since then, so it is not empty any more
     if (error instanceof CommandFailed && (error.exitCode === 39 || error.exitCode === 16)) return
     throw error

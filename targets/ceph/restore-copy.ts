@@ -4,14 +4,14 @@ import { leafBytes } from '../../source/hash-fold.js'
 import { openRbdObject } from '../../source/rbd-object.js'
 import { leafCount, rootOfLeaves } from '../../source/root-of-leaves.js'
 import type { Copy, CopyContext, Destination } from '../target.js'
-import type { Asking } from './commands.js'
+import { withAsking, type Asking } from './asking.js'
 import type { StoredCopy } from './image-state.js'
 import { extentOf, hashAt, hashOfLeaf, leavesOf, type Leaf } from './leaves.js'
 import { findCopy } from './mark-copy.js'
 import { peekable } from './peekable.js'
 import { openSink } from './restore-sinks.js'
 import { openSeals } from './seal.js'
-import { accessOf, type CephSetting } from './setting.js'
+import type { CephSetting } from './setting.js'
 import { pieceReader, readPieces } from './tree-store.js'
 
 /** @throws CodedError `CK-COPY-GONE`, `CK-COPY-DAMAGED`, `CK-RESTORE-DESTINATION`, `CK-TREE-DAMAGED`, `CK-SOURCE-…` */
@@ -22,12 +22,18 @@ export async function restoreCopy(
   context: CopyContext,
 ): Promise<void> {
   const seals = await openSeals(setting.options.macKey.file)
-  const asking: Asking = {
-    access: accessOf(setting, 'write'),
-    signal: context.signal,
-    timeoutMs: setting.pace.commandMs,
-  }
-  const stored = await findCopy(setting, asking, seals, copy)
+  return withAsking(setting, 'write', context.signal, async (asking) =>
+    restore(setting, asking, await findCopy(setting, asking, seals, copy), destination, context),
+  )
+}
+
+async function restore(
+  setting: CephSetting,
+  asking: Asking,
+  stored: StoredCopy,
+  destination: Destination,
+  context: CopyContext,
+): Promise<void> {
   const { key, manifest } = stored
   const { image, copySnapshot, hashedBytes, pieces, rootHash } = manifest
   const tree = pieceReader(asking, key)
@@ -35,7 +41,11 @@ export async function restoreCopy(
     throw damaged(stored, 'its hash tree is another one than its manifest says')
   }
   const bytes = await openRbdObject(asking.access, { image, snapshot: copySnapshot.name }, copySnapshot.id)
-  const sink = await openSink(destination, hashedBytes, { signal: context.signal, stallMs: setting.pace.stallMs })
+  const sink = await openSink(destination, hashedBytes, {
+    hands: asking.hands,
+    signal: context.signal,
+    stallMs: setting.pace.stallMs,
+  })
   const leaves = peekable(leavesOf(bytes.read(context.signal)))
   try {
     let index = 0

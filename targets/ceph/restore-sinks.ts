@@ -5,6 +5,7 @@ import { CodedError } from '../../errors/coded-error.js'
 import { rbdImageInfo } from '../../source/rbd-queries.js'
 import type { Extent } from '../../source/source.js'
 import type { Destination } from '../target.js'
+import type { Asking } from './asking.js'
 import type { FeedOptions } from './feed-command.js'
 import { createImage } from './head.js'
 import { startImportDiff } from './import-diff.js'
@@ -19,7 +20,11 @@ export interface Sink {
 }
 
 /** @throws CodedError `CK-RESTORE-DESTINATION` for a kind that this target cannot write to */
-export async function openSink(destination: Destination, sizeBytes: number, options: FeedOptions): Promise<Sink> {
+export async function openSink(
+  destination: Destination,
+  sizeBytes: number,
+  options: FeedOptions & Pick<Asking, 'hands'>,
+): Promise<Sink> {
   switch (destination.kind) {
     case 'image':
       return imageSink(destination, sizeBytes, options)
@@ -41,7 +46,7 @@ export async function openSink(destination: Destination, sizeBytes: number, opti
 async function imageSink(
   { conf, user, keyring, pool, image }: Destination & { kind: 'image' },
   sizeBytes: number,
-  options: FeedOptions,
+  options: FeedOptions & Pick<Asking, 'hands'>,
 ): Promise<Sink> {
   const access = {
     conf,
@@ -51,7 +56,7 @@ async function imageSink(
     parents: [],
     setting: 'the destination',
   }
-  await createImage({ access, signal: options.signal, timeoutMs: options.stallMs }, image, sizeBytes)
+  await createImage({ hands: options.hands, access, timeoutMs: options.stallMs }, image, sizeBytes)
   const before = (await rbdImageInfo(access, image)).size
   // a volume keeps the size that Cinder knows of
   const size = Math.max(before, sizeBytes)

@@ -1,27 +1,20 @@
 import { CodedError } from '../../errors/coded-error.js'
-import { clusterId } from '../../source/cluster-id.js'
-import type { Source } from '../../source/source.js'
-import { explained, type Asking } from './commands.js'
+import type { RbdAccess } from '../../source/rbd-access.js'
+import { ask, placeOf, type Asking } from './asking.js'
 import type { CephSetting } from './setting.js'
-
-/** A cluster keeps its id: what was found out is not asked again for as long as the process lives. */
-const others = new WeakMap<CephSetting['options'], WeakSet<Source>>()
 
 /** @throws CodedError `CK-SAME-CLUSTER` when the copies would lie in the cluster that the volume lies in */
 export async function mustBeOtherCluster(
   { name, options }: CephSetting,
   asking: Asking,
-  source: Source,
+  source: RbdAccess,
 ): Promise<void> {
-  if (options.sameCluster || source.cluster === undefined || others.get(options)?.has(source) === true) return
+  if (options.sameCluster) return
   const [here, there] = await Promise.all([
-    explained(asking.access, '', async () => clusterId(asking.access)),
-    source.cluster(),
+    ask(asking, 'fsid', placeOf(asking.access)),
+    ask({ ...asking, access: source }, 'fsid', placeOf(source)),
   ])
-  if (here !== there) {
-    others.set(options, (others.get(options) ?? new WeakSet()).add(source))
-    return
-  }
+  if (here !== there) return
   throw new CodedError(
     'CK-SAME-CLUSTER',
     `the target ${name} is in the very Ceph cluster (${here}) that the volume lies in`,

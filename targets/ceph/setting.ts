@@ -1,3 +1,4 @@
+import type { withHands } from '../../librbd/hands.js'
 import type { Log } from '../../log/log.js'
 import type { RbdAccess } from '../../source/rbd-access.js'
 import type { Sources } from '../../source/source.js'
@@ -13,6 +14,8 @@ export interface CephSetting {
   /** The UUID of this Cinderkeep: a manifest of another one is not ours. */
   installation: string
   log: Log
+  /** Starts the process in which librbd is called. */
+  withHands: typeof withHands
   /** Milliseconds since 1970. */
   now: () => number
   pace: CephPace

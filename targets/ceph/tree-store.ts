@@ -7,9 +7,7 @@ import { gunzip, gzip } from 'node:zlib'
 import { CodedError } from '../../errors/coded-error.js'
 import { leafHashBytes } from '../../source/hash-fold.js'
 import { leafCount } from '../../source/root-of-leaves.js'
-import { runCommand, streamCommand } from '../../source/run-command.js'
-import { explain, explained, limits, radosCommand, saysMissing, type Asking } from './commands.js'
-import { feedCommand } from './feed-command.js'
+import { ask, placeOf, type Asking } from './asking.js'
 import { treeObject } from './names.js'
 
 const compress = promisify(gzip)
@@ -20,37 +18,23 @@ export function piecesOf(hashedBytes: number, pieceLeaves: number): number {
 }
 
 export async function writePiece(asking: Asking, key: string, index: number, leaves: Buffer): Promise<void> {
-  const { access, signal } = asking
   // zeros and unchanged parts shrink, hashes do not: the quickest level does as well as any
-  const packed = await compress(leaves, { level: 1 })
-  const command = radosCommand(access, ['put', treeObject(key, index), '-'])
-  await explained(access, '', async () => {
-    const feed = await feedCommand(command, { signal, stallMs: asking.timeoutMs ?? 120_000 })
-    await feed.write(packed)
-    await feed.end()
-  })
+  const bytes = await compress(leaves, { level: 1 })
+  await ask(asking, 'putObject', { place: placeOf(asking.access), name: treeObject(key, index), bytes })
 }
 
 /** null when it is not there. @throws CodedError `CK-TREE-DAMAGED` when it is no piece of a tree */
 export async function readPiece(asking: Asking, key: string, index: number): Promise<Buffer | null> {
-  const { access } = asking
-  const object = treeObject(key, index)
-  const chunks: Uint8Array[] = []
+  const name = treeObject(key, index)
+  const packed = await ask(asking, 'getObject', { place: placeOf(asking.access), name })
+  if (packed === null) return null
   try {
-    for await (const chunk of streamCommand(radosCommand(access, ['get', object, '-']), limits(asking))) {
-      chunks.push(chunk)
-    }
-  } catch (error) {
-    if (saysMissing(error)) return null
-    throw explain(access, '', error)
-  }
-  try {
-    const leaves = await decompress(Buffer.concat(chunks), { maxOutputLength: 64 * 2 ** 20 })
+    const leaves = await decompress(packed, { maxOutputLength: 64 * 2 ** 20 })
     if (leaves.length % leafHashBytes === 0) return leaves
   } catch {
     // said below
   }
-  throw new CodedError('CK-TREE-DAMAGED', `the object ${object} of a hash tree is damaged`, {
+  throw new CodedError('CK-TREE-DAMAGED', `the object ${name} of a hash tree is damaged`, {
     cure: 'The copy cannot be proven with it. Archive the volume anew, and look at the health of the cluster that holds copies.',
   })
 }
@@ -85,13 +69,7 @@ export async function* readPieces(
 
 /** Content with what is gone already. */
 export async function removeTree(asking: Asking, key: string, pieces: number): Promise<void> {
-  const { access } = asking
   for (let index = 0; index < pieces; index += 1) {
-    const command = radosCommand(access, ['rm', treeObject(key, index)])
-    try {
-      await runCommand(command, limits(asking))
-    } catch (error) {
-      if (!saysMissing(error)) throw explain(access, '', error)
-    }
+    await ask(asking, 'removeObject', { place: placeOf(asking.access), name: treeObject(key, index) })
   }
 }

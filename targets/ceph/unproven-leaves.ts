@@ -1,10 +1,11 @@
 import { leafBytes } from '../../source/hash-fold.js'
 import { leafCount } from '../../source/root-of-leaves.js'
 import type { CopyContext } from '../target.js'
-import type { Asking } from './commands.js'
-import { diffExtents } from './diff-extents.js'
+import type { Asking } from './asking.js'
 import type { StoredCopy } from './image-state.js'
 import { extentOf, hashAt, zeroPiece } from './leaves.js'
+import { isInTurn } from './in-turn.js'
+import { touchedLeaves } from './touched-leaves.js'
 import { readPiece, type PieceReader } from './tree-store.js'
 
 /**
@@ -14,27 +15,32 @@ import { readPiece, type PieceReader } from './tree-store.js'
  */
 export async function unprovenLeaves(
   asking: Asking,
-  of: { stored: StoredCopy; tree: PieceReader; base: StoredCopy | null },
+  of: {
+    stored: StoredCopy
+    tree: PieceReader
+    base: StoredCopy | null
+    open: { open: number; size: number }
+    stallMs: number
+  },
   context: CopyContext,
 ): Promise<Uint8Array> {
-  const { stored, tree, base } = of
+  const { stored, tree, base, open, stallMs } = of
   const { manifest } = stored
-  const { hashedBytes, image, copySnapshot, pieceLeaves, pieces } = manifest
+  const { hashedBytes, pieceLeaves, pieces } = manifest
   const count = leafCount(hashedBytes)
   const unproven = new Uint8Array(count)
 
-  async function addExtents(from: string | null, beyond: number): Promise<void> {
-    for await (const { offset, length } of diffExtents(asking, image, { from, to: copySnapshot.name })) {
-      const last = Math.min(count - 1, Math.floor((offset + length - 1) / leafBytes))
-      const first = Math.max(Math.floor(offset / leafBytes), Math.floor(beyond / leafBytes))
-      if (length > 0) for (let leaf = first; leaf <= last; leaf += 1) unproven[leaf] = 1
-    }
+  async function addTouched(since: string | null, from: number): Promise<void> {
+    for await (const { index } of touchedLeaves(asking, open, { since, from, stallMs })) unproven[index] = 1
   }
 
   context.report({ phase: 'looking for what the copy holds' })
-  await addExtents(base?.manifest.copySnapshot.name ?? null, 0)
-  // beyond the base's end there is nothing that a difference could start from
-  if (base !== null && base.manifest.hashedBytes < hashedBytes) await addExtents(null, base.manifest.hashedBytes)
+  await addTouched(base?.manifest.copySnapshot.name ?? null, 0)
+  if (base !== null && base.manifest.hashedBytes < hashedBytes) {
+    // beyond the base's end there is nothing that a difference could start from
+    const border = Math.floor(base.manifest.hashedBytes / leafBytes) * leafBytes
+    await addTouched(null, border)
+  }
 
   for (let index = 0; index < pieces; index += 1) {
     const first = index * pieceLeaves
@@ -43,7 +49,7 @@ export async function unprovenLeaves(
     const before = await hashesBefore(asking, base, index, zeroPiece(first, size, hashedBytes))
     for (let at = 0; at < size; at += 1) {
       const isNew = piece === null || !hashAt(piece, at).equals(hashAt(before, at))
-      if (isNew || isInTurn(manifest, base, first + at)) unproven[first + at] = 1
+      if (isNew || (base !== null && isInTurn(first + at, manifest))) unproven[first + at] = 1
     }
     if (base !== null) markBorder(unproven, base.manifest.hashedBytes, hashedBytes)
   }
@@ -65,8 +71,4 @@ function markBorder(unproven: Uint8Array, before: number, now: number): void {
   if (before === now) return
   const leaf = Math.floor(Math.min(before, now) / leafBytes)
   if (leaf < unproven.length && extentOf(leaf, before).length !== extentOf(leaf, now).length) unproven[leaf] = 1
-}
-
-function isInTurn({ compare, round }: StoredCopy['manifest'], base: StoredCopy | null, leaf: number): boolean {
-  return base !== null && leaf % compare === round % compare
 }

@@ -1,27 +1,33 @@
 /** Reads a copy back from its RBD snapshot and compares it, leaf by leaf, with the tree that was made from the source. */
 import { CodedError } from '../../errors/coded-error.js'
-import { leafBytes } from '../../source/hash-fold.js'
-import { openRbdObject } from '../../source/rbd-object.js'
-import { leafCount, rootOfLeaves } from '../../source/root-of-leaves.js'
-import type { OpenBytes } from '../../source/source.js'
+import { leafBytes, leafHashBytes, zeroLeafHash } from '../../source/hash-fold.js'
+import { rootOfLeaves } from '../../source/root-of-leaves.js'
 import type { Copy, CopyContext, Verification } from '../target.js'
-import type { Asking } from './commands.js'
+import { ask, imageAt, withAsking, type Asking } from './asking.js'
+import { listSnapshots } from './copy-snapshots.js'
 import { fence } from './fence.js'
+import { flight } from './flight.js'
 import { readImage, type StoredCopy } from './image-state.js'
-import { bytesOf, extentOf, hashAt, hashOfLeaf, isWhole, leavesOf } from './leaves.js'
+import { extentOf, hashAt } from './leaves.js'
+import type { Manifest } from './manifest.js'
 import { keyOf } from './names.js'
-import { openSeals } from './seal.js'
-import { accessOf, type CephSetting } from './setting.js'
+import { openSeals, type Seals } from './seal.js'
+import type { CephSetting } from './setting.js'
 import { pieceReader, readPieces } from './tree-store.js'
 import { unprovenLeaves } from './unproven-leaves.js'
 
 export async function verifyCopy(setting: CephSetting, copy: Copy, context: CopyContext): Promise<Verification> {
   const seals = await openSeals(setting.options.macKey.file)
-  const asking: Asking = {
-    access: accessOf(setting, 'write'),
-    signal: context.signal,
-    timeoutMs: setting.pace.commandMs,
-  }
+  return withAsking(setting, 'write', context.signal, async (asking) => verify(setting, asking, seals, copy, context))
+}
+
+async function verify(
+  setting: CephSetting,
+  asking: Asking,
+  seals: Seals,
+  copy: Copy,
+  context: CopyContext,
+): Promise<Verification> {
   const image = copy.ref['image'] ?? ''
   const look = async () => {
     const state = await readImage(asking, seals, image)
@@ -32,7 +38,7 @@ export async function verifyCopy(setting: CephSetting, copy: Copy, context: Copy
   const isFirst = stored !== undefined && stored.mark.verifiedAt === null && copy.verifiedAt === null
   if (isFirst) {
     // whoever wrote it may not have been dead: nobody writes to it any more from here on
-    await fence(asking, image, setting.log)
+    await fence(asking, image, setting.log, context.signal)
     ;({ state, stored } = await look())
   }
   if (state === null) return damaged(copy.rootHash, `the image ${image} is gone`)
@@ -47,7 +53,7 @@ export async function verifyCopy(setting: CephSetting, copy: Copy, context: Copy
   }
   // what was verified before is read whole, to find what time has done to it
   const base = isFirst ? baseOf(state.copies, stored) : null
-  const verification = await judged(manifest.rootHash, async () => readBack(asking, stored, base, context))
+  const verification = await judged(manifest.rootHash, async () => readBack(setting, asking, { stored, base }, context))
   if (manifest.hashedBytes === manifest.sizeBytes) return verification
   return { ...verification, hashedBytes: manifest.hashedBytes }
 }
@@ -71,9 +77,7 @@ async function judged(rootHash: string, act: () => Promise<number>): Promise<Ver
     return { state: 'verified', rootHash, reason: null, readBytes: await act() }
   } catch (error) {
     if (error instanceof Differs) return damaged(rootHash, error.message, error.readBytes)
-    // of the copy's RBD snapshot, not of the source's
-    const isLost = error instanceof CodedError && ['CK-CAPTURE-LOST', 'CK-TREE-DAMAGED'].includes(error.code)
-    if (isLost) return damaged(rootHash, error.message)
+    if (error instanceof CodedError && error.code === 'CK-TREE-DAMAGED') return damaged(rootHash, error.message)
     throw error
   }
 }
@@ -86,66 +90,84 @@ class Differs extends Error {
   }
 }
 
-/** @returns how many bytes were read that were not zero */
+/** @returns how many bytes were read */
 async function readBack(
+  setting: CephSetting,
   asking: Asking,
-  stored: StoredCopy,
-  base: StoredCopy | null,
+  of: { stored: StoredCopy; base: StoredCopy | null },
   context: CopyContext,
 ): Promise<number> {
-  const { key, manifest } = stored
-  const { image, copySnapshot, hashedBytes, pieces, rootHash } = manifest
+  const { key, manifest } = of.stored
+  const { image, copySnapshot, hashedBytes, pieceLeaves, pieces, rootHash } = manifest
   const tree = pieceReader(asking, key)
   const treeRoot = await rootOfLeaves(hashedBytes, readPieces(tree, key, pieces)).catch((error: unknown) => {
     if (error instanceof CodedError && error.code === 'CK-SOURCE-ORDER') throw new Differs(error.message, 0)
     throw error
   })
   if (treeRoot !== rootHash) throw new Differs(`its hash tree has another root (${treeRoot}) than its manifest`, 0)
-  const bytes = await openRbdObject(asking.access, { image, snapshot: copySnapshot.name }, copySnapshot.id)
-  if (bytes.sizeBytes !== hashedBytes) throw new Differs(`it has ${bytes.sizeBytes} bytes, not ${hashedBytes}`, 0)
+  await mustBeThere(asking, manifest, 0)
+  const snapshot = { ...imageAt(asking, image), snapshot: copySnapshot.name, write: false }
+  const open = await ask(asking, 'openImage', snapshot, { image })
+  if (open.size !== hashedBytes) throw new Differs(`it has ${open.size} bytes, not ${hashedBytes}`, 0)
 
-  const unproven = await unprovenLeaves(asking, { stored, tree, base }, context)
-  let readBytes = 0
-  let index = 0
+  const unproven = await unprovenLeaves(asking, { ...of, tree, open, stallMs: setting.pace.stallMs }, context)
+  const reading: Reading = { setting, asking, open: open.open, hashedBytes, readBytes: 0 }
+  let first = 0
   for await (const piece of readPieces(tree, key, pieces)) {
-    readBytes += await comparePiece(bytes, { manifest, index, piece, unproven, readBytes }, context)
-    index += 1
+    await comparePiece(reading, { first, piece, unproven }, context)
+    first += pieceLeaves
   }
-  await bytes.confirm()
-  return readBytes
+  await mustBeThere(asking, manifest, reading.readBytes)
+  return reading.readBytes
+}
+
+interface Reading {
+  setting: CephSetting
+  asking: Asking
+  open: number
+  hashedBytes: number
+  readBytes: number
 }
 
 async function comparePiece(
-  bytes: OpenBytes,
-  part: Pick<StoredCopy, 'manifest'> & { index: number; piece: Buffer; unproven: Uint8Array; readBytes: number },
+  reading: Reading,
+  { first, piece, unproven }: { first: number; piece: Buffer; unproven: Uint8Array },
   context: CopyContext,
-): Promise<number> {
-  const { manifest, index, piece, unproven } = part
-  const { hashedBytes, pieceLeaves } = manifest
-  const first = index * pieceLeaves
-  const wanted: number[] = []
-  for (let leaf = first; leaf < Math.min(first + pieceLeaves, leafCount(hashedBytes)); leaf += 1) {
-    if (unproven[leaf] === 1) wanted.push(leaf)
-  }
-  if (wanted.length === 0) return 0
-  let readBytes = 0
-  const ranges = wanted.map((leaf) => extentOf(leaf, hashedBytes))
-  for await (const leaf of leavesOf(bytes.readRanges(ranges, context.signal))) {
-    const moved = bytesOf(leaf)
-    readBytes += moved
-    const isSame = isWhole(leaf, hashedBytes) && hashOfLeaf(leaf, hashedBytes).equals(hashAt(piece, leaf.index - first))
-    if (leaf.index !== wanted.shift() || !isSame) {
-      const place = leaf.index * leafBytes
-      throw new Differs(
-        `the block at ${place} reads back as other bytes than the capture had`,
-        part.readBytes + readBytes,
-      )
+): Promise<void> {
+  const { hashedBytes } = reading
+  const moving = flight()
+  try {
+    for (let leaf = first; leaf < first + piece.length / leafHashBytes; leaf += 1) {
+      if (unproven[leaf] !== 1) continue
+      context.signal.throwIfAborted()
+      const { length } = extentOf(leaf, hashedBytes)
+      const wanted = hashAt(piece, leaf - first)
+      // a hole is as good as zeros that were read
+      const isLikelyHole = wanted.equals(zeroLeafHash(length))
+      await moving.begin(async () => compareLeaf(reading, leaf, wanted, isLikelyHole))
+      context.report({ phase: 'reading the copy back', doneBytes: leaf * leafBytes, totalBytes: hashedBytes })
+      if (!isLikelyHole) await context.throttle?.(length)
     }
-    context.report({ phase: 'reading the copy back', doneBytes: leaf.index * leafBytes, totalBytes: hashedBytes })
-    await context.throttle?.(moved)
+  } finally {
+    await moving.land()
   }
-  if (wanted.length > 0) throw new Differs(`the block at ${(wanted[0] ?? 0) * leafBytes} could not be read`, readBytes)
-  return readBytes
+}
+
+async function compareLeaf(reading: Reading, leaf: number, wanted: Buffer, isLikelyHole: boolean): Promise<void> {
+  const { setting, asking, open, hashedBytes } = reading
+  const { stallMs } = setting.pace
+  const given = { from: open, ...extentOf(leaf, hashedBytes), isLikelyHole, to: null, stallMs }
+  const { hash, readBytes } = await ask(asking, 'moveLeaf', given, { timeoutMs: 3 * stallMs })
+  reading.readBytes += readBytes
+  if (wanted.equals(hash)) return
+  const place = leaf * leafBytes
+  throw new Differs(`the block at ${place} reads back as other bytes than the capture had`, reading.readBytes)
+}
+
+/** What is read by its name is this copy only as long as the RBD snapshot of this name is that of the manifest. */
+async function mustBeThere(asking: Asking, { image, copySnapshot }: Manifest, readBytes: number): Promise<void> {
+  const found = (await listSnapshots(asking, image)).find(({ name }) => name === copySnapshot.name)
+  if (found?.id !== copySnapshot.id) throw new Differs(`its RBD snapshot ${copySnapshot.name} is gone`, readBytes)
 }
 
 function damaged(rootHash: string | null, reason: string, readBytes = 0): Verification {

@@ -1,26 +1,16 @@
 /** Writes what changed since a base, and proves what did not (design section 7, inherited). */
 import { CodedError } from '../../errors/coded-error.js'
-import { leafBytes } from '../../source/hash-fold.js'
+import type { Piece } from '../../librbd/leaf-acts.js'
+import { leafBytes, zeroLeafHash } from '../../source/hash-fold.js'
 import { leafCount } from '../../source/root-of-leaves.js'
-import type { OpenBytes } from '../../source/source.js'
-import { headIsCopy } from './head.js'
+import { copyLeaves, type LeafWork } from './copy-leaves.js'
+import { headIsCopy, withHead, type Head } from './head.js'
 import type { StoredCopy } from './image-state.js'
-import { startImportDiff, type ImportDiff } from './import-diff.js'
-import {
-  bytesOf,
-  extentOf,
-  hashAt,
-  hashOfLeaf,
-  isWhole,
-  joined,
-  leavesOf,
-  setHash,
-  zeroPiece,
-  type Leaf,
-} from './leaves.js'
-import { peekable, type Peekable } from './peekable.js'
-import { piecesOf, readPiece, writePiece } from './tree-store.js'
-import { pacer, type WriteJob, type Written } from './write-job.js'
+import { isInTurn } from './in-turn.js'
+import { extentOf, zeroPiece } from './leaves.js'
+import { touchedLeaves } from './touched-leaves.js'
+import { readPiece } from './tree-store.js'
+import type { WriteJob, Written } from './write-job.js'
 
 /** A block that the source called unchanged is not what the copy has. */
 export class Inherited extends CodedError {
@@ -38,143 +28,84 @@ export class Inherited extends CodedError {
 }
 
 /**
+ * @param finish makes the RBD snapshot; asked when all is written and the source has confirmed
  * @throws CodedError `CK-SOURCE-BASE-LOST` before anything is written, when the source no longer has the base; `Inherited`;
  * `CK-CAPTURE-LOST`
  */
-export async function writeChanges(job: WriteJob, base: StoredCopy): Promise<Written> {
-  const { asking, context, image, setting, snapshotName, sizeBytes } = job
-  const { manifest } = base
-  const bytes = await job.open()
-  if (bytes.readSince === undefined) throw noDifferences(manifest.point)
-  const since = { name: manifest.snapshotName, id: Number(manifest.snapshotId) }
-  const leaves = peekable(leavesOf(bytes.readSince(since, context.signal)))
-  let diff: ImportDiff | undefined
-  try {
-    // whether the source still has the base shows only now
-    await leaves.peek()
-    context.report({ phase: 'looking for leftovers on the copy' })
-    await headIsCopy(asking, manifest)
-    const head = { from: manifest.copySnapshot.name, to: snapshotName, size: sizeBytes }
-    diff = await startImportDiff(asking.access, image, head, { signal: context.signal, stallMs: setting.pace.stallMs })
-    const moved = await writePieces(job, base, bytes, leaves, diff)
-    await bytes.confirm()
-    await job.mustStillWrite()
-    context.report({ phase: 'finishing the copy', doneBytes: sizeBytes, totalBytes: sizeBytes })
-    await diff.finish()
-    return { read: 'changes', base, ...moved }
-  } finally {
-    await diff?.kill()
-    await leaves.close()
-  }
-}
-
-async function writePieces(
+export async function writeChanges(
   job: WriteJob,
   base: StoredCopy,
-  bytes: OpenBytes,
-  leaves: Peekable<Leaf>,
-  diff: ImportDiff,
-): Promise<Pick<Written, 'readBytes' | 'writtenBytes'>> {
-  const { asking, key, setting, sizeBytes } = job
-  const { pieceLeaves } = setting.pace
-  const pace = pacer(job, 'writing what changed')
-  let readBytes = 0
-  let writtenBytes = 0
-  for (let index = 0; index < piecesOf(sizeBytes, pieceLeaves); index += 1) {
-    const first = index * pieceLeaves
-    const piece = await pieceOfBase(job, base, index)
-    const compared: number[] = []
-    for (
-      let leaf = await leaves.peek();
-      leaf !== undefined && leaf.index < first + piece.count;
-      leaf = await leaves.peek()
-    ) {
-      leaves.take()
-      for (const one of joined(leaf.runs)) await ('zero' in one ? diff.zero(one) : diff.data(one))
-      const moved = bytesOf(leaf)
-      writtenBytes += moved
-      readBytes += moved
-      await pace(leaf.index * leafBytes, moved)
-      const isKnown = isWhole(leaf, sizeBytes)
-      if (isKnown) setHash(piece.hashes, leaf.index - first, hashOfLeaf(leaf, sizeBytes))
-      piece.state[leaf.index - first] = isKnown ? known : partly
-    }
-    for (let at = 0; at < piece.count; at += 1) {
-      if (piece.state[at] === unchanged && isCompared(base, setting.options.compare, first + at))
-        compared.push(first + at)
-      else if (piece.state[at] === partly) compared.push(first + at)
-    }
-    const ranges = compared.map((one) => extentOf(one, sizeBytes))
-    for await (const leaf of leavesOf(bytes.readRanges(ranges, job.context.signal))) {
-      if (leaf.index !== compared.shift() || !isWhole(leaf, sizeBytes)) throw missing(leaf.index)
-      const hash = hashOfLeaf(leaf, sizeBytes)
-      const at = leaf.index - first
-      if (piece.state[at] === unchanged && !hash.equals(hashAt(piece.hashes, at))) {
-        // a snapshot that was deleted meanwhile reads as something else as well
-        await bytes.confirm()
-        throw new Inherited(base, leaf.index * leafBytes)
-      }
-      setHash(piece.hashes, at, hash)
-      const moved = bytesOf(leaf)
-      readBytes += moved
-      await pace(leaf.index * leafBytes, moved)
-    }
-    if (compared.length > 0) throw missing(compared[0] ?? 0)
-    await writePiece(asking, key, index, piece.hashes)
-  }
-  return { readBytes, writtenBytes }
+  finish: (head: Head) => Promise<void>,
+): Promise<Written> {
+  const { snapshotName, snapshotId } = base.manifest
+  const since = { name: snapshotName, id: Number(snapshotId) }
+  await job.source.confirm(since)
+  return withHead(job.asking, job.image, async (opened) => {
+    const written = await writeOn(job, opened, base)
+    await job.source.confirm(since)
+    await finish(written.head)
+    return { read: 'changes', base, ...written.count }
+  })
 }
 
-const unchanged = 0
-/** Its hash is known from what changed. */
-const known = 1
-/** It has to be read whole for its hash. */
-const partly = 2
+async function writeOn(job: WriteJob, opened: Head, base: StoredCopy) {
+  const { asking, context, setting, source, sizeBytes } = job
+  const { stallMs } = setting.pace
+  context.report({ phase: 'looking for leftovers on the copy' })
+  const head = await headIsCopy(asking, opened, base.manifest, { size: sizeBytes, stallMs })
+  const count = { readBytes: 0, writtenBytes: 0 }
+  await copyLeaves(job, {
+    head,
+    phase: 'writing what changed',
+    touched: touchedLeaves(source.asking, source.open, {
+      since: base.manifest.snapshotName,
+      wholeObject: source.wholeObject,
+      stallMs,
+    }),
+    from: { leaf: 0, hashes: null },
+    heldHashes: async (piece) => hashesOf(job, base, piece),
+    work: (index, touched, held) => workOf(job, base, { index, touched, held }),
+    count,
+  })
+  return { head, count }
+}
 
-/** The base's hashes where they still mean the same bytes; what the base did not have is zero unless it changed. */
-async function pieceOfBase(
-  { asking, setting, sizeBytes }: WriteJob,
-  { key, manifest }: StoredCopy,
-  index: number,
-): Promise<{ hashes: Buffer; state: Uint8Array; count: number }> {
+function workOf(
+  { setting, sizeBytes, source }: WriteJob,
+  base: StoredCopy,
+  { index, touched, held }: { index: number; touched: Piece[] | null; held: Buffer },
+): LeafWork {
+  const { hashedBytes, round } = base.manifest
+  const { length } = extentOf(index, sizeBytes)
+  const isBeyond = index * leafBytes >= hashedBytes
+  // one that was cut or grown has another hash although no byte of it need have changed
+  const isCut = !isBeyond && length !== extentOf(index, hashedBytes).length
+  if (touched !== null) return { write: touched, unless: isCut ? null : held, isLikelyHole: false }
+  // beyond the base all is zero that is not in the difference: there is nothing to compare it with
+  if (isBeyond) return { hash: held }
+  if (isCut) return { same: null, onOther: async () => Promise.resolve(), isLikelyHole: false }
+  if (!isInTurn(index, { compare: setting.options.compare, round: round + 1 })) return { hash: held }
+  return {
+    same: held,
+    onOther: async () => {
+      // a snapshot that was deleted meanwhile reads as something else as well
+      await source.confirm(null)
+      throw new Inherited(base, index * leafBytes)
+    },
+    isLikelyHole: held.equals(zeroLeafHash(length)),
+  }
+}
+
+/** The base's hashes where it has a leaf, zeros where it has none. */
+async function hashesOf({ asking, setting, sizeBytes }: WriteJob, base: StoredCopy, index: number): Promise<Buffer> {
   const { pieceLeaves } = setting.pace
   const first = index * pieceLeaves
-  const count = Math.min(pieceLeaves, leafCount(sizeBytes) - first)
-  const hashes = zeroPiece(first, count, sizeBytes)
-  const state = new Uint8Array(count)
-  const old = index < manifest.pieces ? await readPiece(asking, key, index) : Buffer.alloc(0)
-  if (old === null) throw baseTreeMissing(manifest.point)
-  const common = Math.min(count, leafCount(manifest.hashedBytes) - first)
-  for (let at = 0; at < common; at += 1) {
-    const isSame = extentOf(first + at, sizeBytes).length === extentOf(first + at, manifest.hashedBytes).length
-    if (isSame) setHash(hashes, at, hashAt(old, at))
-    // cut or grown: its hash is another one although no byte of it need have changed
-    else state[at] = partly
-  }
-  // beyond the base all is zero that is not in the difference: there is nothing to compare it with
-  for (let at = Math.max(common, 0); at < count; at += 1) state[at] = known
-  return { hashes, state, count }
-}
-
-function isCompared({ manifest }: StoredCopy, compare: number, leaf: number): boolean {
-  return leaf % compare === (manifest.round + 1) % compare
-}
-
-/** A source that reads less than it was asked for would make zeros of the rest. */
-function missing(leaf: number): CodedError {
-  return new CodedError(
-    'CK-SOURCE-ORDER',
-    `a source did not read the block at ${leaf * leafBytes} that it was asked for`,
-    {
-      cure: 'Nothing of it is used. This is a fault of Cinderkeep: please report it.',
-    },
-  )
-}
-
-function noDifferences(point: string): CodedError {
-  return new CodedError('CK-SOURCE-BASE-LOST', `the source cannot say what changed since ${point}`, {
-    cure: 'Nothing: the volume is read whole.',
-  })
+  const hashes = zeroPiece(first, Math.min(pieceLeaves, leafCount(sizeBytes) - first), sizeBytes)
+  if (index >= base.manifest.pieces) return hashes
+  const old = await readPiece(asking, base.key, index)
+  if (old === null) throw baseTreeMissing(base.manifest.point)
+  old.copy(hashes)
+  return hashes
 }
 
 function baseTreeMissing(point: string): CodedError {

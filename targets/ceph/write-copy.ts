@@ -1,22 +1,22 @@
 /** Stores a capture as an RBD snapshot of the volume's image in the pool. Write order: data and tree, RBD snapshot, manifest. */
 import { randomBytes } from 'node:crypto'
 import { CodedError } from '../../errors/coded-error.js'
-import { listRbdSnapshots } from '../../source/rbd-queries.js'
 import { rootOfLeaves } from '../../source/root-of-leaves.js'
-import type { OpenBytes, Source } from '../../source/source.js'
 import type { Capture, Copy, CopyContext } from '../target.js'
+import { ask, withAsking } from './asking.js'
+import { locateCapture, openCapture } from './capture-source.js'
 import { clearAway } from './clear-away.js'
-import { explained, type Asking } from './commands.js'
+import { listSnapshots } from './copy-snapshots.js'
 import { explainFull } from './explain-full.js'
 import { fence } from './fence.js'
-import { createImage } from './head.js'
+import { createImage, type Head } from './head.js'
 import { readImage, unmarked, type ImageState, type StoredCopy } from './image-state.js'
 import { setMeta } from './image-meta.js'
 import { manifestOf } from './manifest-of.js'
 import { imageName, keyOf, manifestMeta, snapshotNameOf } from './names.js'
 import { mustBeOtherCluster } from './same-cluster.js'
 import { openSeals } from './seal.js'
-import { accessOf, type CephSetting } from './setting.js'
+import type { CephSetting } from './setting.js'
 import { markSuspects } from './suspects.js'
 import { toCopy } from './to-copy.js'
 import { pieceReader, piecesOf, readPieces } from './tree-store.js'
@@ -28,29 +28,39 @@ import { forgetWriter, keepWriter, mustBeWriter } from './writer-record.js'
 /** @throws CodedError `CK-CAPTURE-LOST`, `CK-SAME-CLUSTER`, `CK-TARGET-…`, `CK-WRITER-REPLACED`, `CK-SOURCE-…` */
 export async function writeCopy(setting: CephSetting, capture: Capture, context: CopyContext): Promise<Copy> {
   const seals = await openSeals(setting.options.macKey.file)
-  const asking: Asking = {
-    access: accessOf(setting, 'write'),
-    signal: context.signal,
-    timeoutMs: setting.pace.commandMs,
-  }
-  const image = imageName(capture.volume)
-  const key = keyOf(capture)
-  context.report({ phase: 'looking at the target' })
-  const found = await readImage(asking, seals, image)
-  const done = found?.copies.find((one) => one.key === key)
-  if (done?.isThere === true && done.mark.state !== 'removing') {
-    // killed just after the manifest
-    if (found?.writer != null && keyOf(found.writer) === key) await forgetWriter(asking, image)
-    return toCopy(setting, done)
-  }
+  return withAsking(setting, 'write', context.signal, async (asking) => {
+    context.report({ phase: 'looking at the target' })
+    const image = imageName(capture.volume)
+    const found = await readImage(asking, seals, image)
+    const done = found?.copies.find(({ key }) => key === keyOf(capture))
+    if (done?.isThere === true && done.mark.state !== 'removing') {
+      // killed just after the manifest
+      if (found?.writer != null && keyOf(found.writer) === done.key) await forgetWriter(asking, image)
+      return toCopy(setting, done)
+    }
+    const job = await prepare({ setting, seals, asking, capture, context, image }, found)
+    try {
+      return await commit(job, await write(job))
+    } catch (error) {
+      throw await explainFull(setting, error)
+    }
+  })
+}
 
-  const source = sourceOf(setting, capture)
-  const [opened] = await Promise.all([openCapture(source, capture), mustBeOtherCluster(setting, asking, source)])
-  const { sizeBytes } = opened
+/** Opens the capture, and makes sure that nobody else writes to the image and that nothing of others is left on it. */
+async function prepare(
+  given: Pick<WriteJob, 'setting' | 'seals' | 'asking' | 'capture' | 'context' | 'image'>,
+  found: ImageState | null,
+): Promise<WriteJob> {
+  const { setting, seals, asking, capture, context, image } = given
+  const key = keyOf(capture)
+  const place = locateCapture(setting, capture)
+  const [source] = await Promise.all([openCapture(asking, place), mustBeOtherCluster(setting, asking, place.access)])
+  const sizeBytes = source.open.size
   if (found === null) await createImage(asking, image, sizeBytes)
   const token = randomBytes(6).toString('hex')
   const part = partOf(setting, found, key, sizeBytes)
-  await fence(asking, image, setting.log)
+  await fence(asking, image, setting.log, context.signal)
   // whoever was not caught by the fence learns from the record that another attempt writes
   const writer = { ...writerOf(setting, capture, token, sizeBytes), part }
   await keepWriter(asking, seals, image, writer)
@@ -58,60 +68,22 @@ export async function writeCopy(setting: CephSetting, capture: Capture, context:
   if (state === null) throw imageRemoved(image)
   const { archiveId } = capture
   await clearAway(asking, state, { archiveId, writer: found?.writer ?? null, keep: part === null ? null : key })
-  let unused: OpenBytes | null = opened
-  const job: WriteJob = {
-    setting,
-    seals,
-    asking,
-    capture,
-    context,
-    image,
+  const mustStillWrite = async () => mustBeWriter(asking, seals, image, token)
+  return {
+    ...given,
+    source,
     key,
     token,
     snapshotName: snapshotNameOf(capture, token),
     state,
     sizeBytes,
     part,
-    open: async () => {
-      const first = unused
-      unused = null
-      return first ?? openCapture(source, capture)
-    },
-    mustStillWrite: async () => mustBeWriter(asking, seals, image, token),
-    keepPart: async (part) => {
-      await mustBeWriter(asking, seals, image, token)
-      await keepWriter(asking, seals, image, { ...writer, part })
+    mustStillWrite,
+    keepPart: async (next) => {
+      await mustStillWrite()
+      await keepWriter(asking, seals, image, { ...writer, part: next })
     },
   }
-  try {
-    return await commit(job, await write(job))
-  } catch (error) {
-    throw await explainFull(setting, error)
-  }
-}
-
-function sourceOf({ sources }: CephSetting, { volume }: Capture): Source {
-  const source = sources.find(volume.host)
-  if (source !== undefined) return source
-  throw new CodedError(
-    'CK-SOURCE-NONE',
-    `no source reaches ${volume.host ?? 'the host'} of the volume ${volume.volumeId}`,
-    {
-      cure: 'Add it to sources[] of cinderkeep.yaml on the movers: a target of kind ceph reads volumes itself.',
-    },
-  )
-}
-
-async function openCapture(source: Source, capture: Capture): Promise<OpenBytes> {
-  const { volumeId, host, nameId } = capture.volume
-  const rbd = capture.maker === 'rbd'
-  return source.open({
-    volumeId,
-    host,
-    nameId,
-    snapshotId: rbd ? null : capture.snapshotId,
-    ...(rbd && { rbdSnapshot: { name: capture.snapshotName, id: Number(capture.snapshotId) } }),
-  })
 }
 
 function writerOf({ pace }: CephSetting, { archiveId, snapshotId }: Capture, token: string, sizeBytes: number) {
@@ -135,27 +107,32 @@ function imageRemoved(image: string): CodedError {
 }
 
 async function write(job: WriteJob): Promise<Written> {
-  const { asking, setting, capture, context, image, key, state } = job
+  const { setting, capture, context, image, key, state } = job
   const good = goodCopies({ copies: state.copies, key, pieceLeaves: setting.pace.pieceLeaves })
   const against = good[0] ?? null
   const bases = capture.maker === 'rbd' ? good.filter(({ manifest }) => manifest.maker === 'rbd').slice(0, 3) : []
-  if (job.part !== null) return writeWhole(job, against)
+  const finish = async (head: Head) => makeSnapshot(job, head)
+  if (job.part !== null) return writeWhole(job, against, finish)
   for (const base of bases) {
     try {
-      return await writeChanges(job, base)
+      return await writeChanges(job, base, finish)
     } catch (error) {
       if (!(error instanceof CodedError) || !readsWholeAfter.has(error.code)) throw error
       setting.log.warn({ code: error.code, image, base: base.manifest.point, err: error }, error.message)
-      if (error instanceof Inherited) {
-        await markSuspects(job, base, error.message)
-        context.report({ phase: 'a block was missed: reading everything' })
-      }
-      // what was killed holds the image's lock until the cluster notices
-      await fence(asking, image, setting.log)
-      if (error instanceof Inherited) break
+      if (!(error instanceof Inherited)) continue
+      await markSuspects(job, base, error.message)
+      context.report({ phase: 'a block was missed: reading everything' })
+      break
     }
   }
-  return writeWhole(job, against)
+  return writeWhole(job, against, finish)
+}
+
+async function makeSnapshot(job: WriteJob, head: Head): Promise<void> {
+  const { asking, context, image, snapshotName, sizeBytes } = job
+  context.report({ phase: 'finishing the copy', doneBytes: sizeBytes, totalBytes: sizeBytes })
+  await job.mustStillWrite()
+  await ask(asking, 'createSnapshot', { at: head, name: snapshotName }, { image })
 }
 
 const readsWholeAfter = new Set<string>(['CK-SOURCE-BASE-LOST', 'CK-TREE-DAMAGED', 'CK-COPY-INHERITED'])
@@ -177,16 +154,11 @@ async function commit(job: WriteJob, written: Written): Promise<Copy> {
     sizeBytes,
     readPieces(pieceReader(asking, key), key, piecesOf(sizeBytes, pieceLeaves)),
   )
-  const snapshots = await explained(asking.access, image, async () => listRbdSnapshots(asking.access, image))
-  const made = snapshots.find(({ name }) => name === snapshotName)
+  const made = (await listSnapshots(asking, image)).find(({ name }) => name === snapshotName)
   if (made === undefined) {
-    throw new CodedError(
-      'CK-TARGET-SNAPSHOT',
-      `rbd import-diff ended well, but ${image}@${snapshotName} does not exist`,
-      {
-        cure: 'It is tried again; look who removes RBD snapshots from the pool.',
-      },
-    )
+    throw new CodedError('CK-TARGET-SNAPSHOT', `${image}@${snapshotName} was made, and does not exist`, {
+      cure: 'It is tried again; look who removes RBD snapshots from the pool.',
+    })
   }
   const manifest = manifestOf(job, written, { name: made.name, id: made.id }, rootHash)
   await job.mustStillWrite()

@@ -1,6 +1,6 @@
-import type { OpenBytes } from '../../source/source.js'
 import type { Capture, CopyContext } from '../target.js'
-import type { Asking } from './commands.js'
+import type { Asking } from './asking.js'
+import type { CaptureSource } from './capture-source.js'
 import type { ImageState, StoredCopy } from './image-state.js'
 import type { Writer } from './manifest.js'
 import type { Seals } from './seal.js'
@@ -10,8 +10,10 @@ import type { CephSetting } from './setting.js'
 export interface WriteJob {
   setting: CephSetting
   seals: Seals
+  /** Asks the cluster that the copy lies in. */
   asking: Asking
   capture: Capture
+  source: CaptureSource
   context: CopyContext
   image: string
   /** The copy's. */
@@ -25,8 +27,6 @@ export interface WriteJob {
   sizeBytes: number
   /** How far an earlier attempt came that read the whole capture, where its work still lies on the head. */
   part: Writer['part']
-  /** Opens the capture anew. */
-  open(): Promise<OpenBytes>
   /** Writes down how far a first copy has come. @throws `CK-WRITER-REPLACED` when another attempt has taken over */
   keepPart(part: NonNullable<Writer['part']>): Promise<void>
   /** @throws CodedError `CK-WRITER-REPLACED` when another attempt has taken over */

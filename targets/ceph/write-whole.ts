@@ -1,135 +1,118 @@
 /** Reads the whole capture and writes what the image does not hold yet; taken up again where its last segment ended. */
-import { leafBytes } from '../../source/hash-fold.js'
+import type { Piece } from '../../librbd/leaf-acts.js'
+import { leafBytes, zeroLeafHash } from '../../source/hash-fold.js'
 import { leafCount } from '../../source/root-of-leaves.js'
-import { headIsCopy, headIsZero } from './head.js'
+import { copyLeaves, type LeafWork } from './copy-leaves.js'
+import { headIsCopy, headIsZero, resized, withHead, type Head } from './head.js'
 import type { StoredCopy } from './image-state.js'
-import { bytesOf, extentOf, hashAt, hashOfLeaf, joined, leavesOf, setHash, zeroPiece, type Leaf } from './leaves.js'
+import { extentOf, zeroPiece } from './leaves.js'
 import type { Writer } from './manifest.js'
-import { peekable, type Peekable } from './peekable.js'
-import { segments, type Segments } from './segments.js'
-import { piecesOf, readPiece, writePiece } from './tree-store.js'
-import { pacer, type WriteJob, type Written } from './write-job.js'
+import { touchedLeaves } from './touched-leaves.js'
+import { readPiece } from './tree-store.js'
+import type { WriteJob, Written } from './write-job.js'
 
-/** @param against a verified copy in the image: leaves that it has already are not written again */
-export async function writeWhole(job: WriteJob, against: StoredCopy | null): Promise<Written> {
-  const { asking, context, sizeBytes } = job
-  const { part } = job
-  const start = part === null ? null : await pieceSoFar(job, part)
-  const from = start === null ? 0 : start.leaf
-  if (start === null) {
-    context.report({ phase: 'preparing the image' })
-    if (against === null) await headIsZero(asking, job.image)
-    else await headIsCopy(asking, against.manifest)
-  }
-  const bytes = await job.open()
-  const leaves = peekable(leavesOf(bytes.read(context.signal, { from: from * leafBytes })))
-  const sink = segments(job, { confirm: async () => bytes.confirm() })
-  const count = { readBytes: start?.readBytes ?? 0, writtenBytes: start?.writtenBytes ?? 0 }
-  try {
-    await writePieces(job, { against, leaves, sink, count, from, begun: start?.hashes ?? null })
-    context.report({ phase: 'finishing the copy', doneBytes: sizeBytes, totalBytes: sizeBytes })
-    await sink.finish()
-    return { read: 'whole', base: against, ...count }
-  } finally {
-    await sink.kill()
-    await leaves.close()
-  }
-}
-
-interface Course {
-  against: StoredCopy | null
-  leaves: Peekable<Leaf>
-  sink: Segments
-  count: Pick<Written, 'readBytes' | 'writtenBytes'>
-  /** The first leaf that is not written yet. */
-  from: number
-  /** The piece in which it lies, as far as it was known. */
-  begun: Buffer | null
-}
-
-async function writePieces(job: WriteJob, course: Course): Promise<void> {
-  const { asking, key, setting, sizeBytes } = job
-  const { against, leaves, sink, count, from, begun } = course
-  const { pieceLeaves } = setting.pace
-  const pace = pacer(job, against === null ? 'writing' : 'writing what differs')
-  const firstPiece = Math.floor(from / pieceLeaves)
-
-  for (let index = firstPiece; index < piecesOf(sizeBytes, pieceLeaves); index += 1) {
-    const first = index * pieceLeaves
-    const end = Math.min(first + pieceLeaves, leafCount(sizeBytes))
-    const hashes = zeroPiece(first, end - first, sizeBytes)
-    const zeros = Buffer.from(hashes)
-    if (index === firstPiece) begun?.copy(hashes, 0, 0, (from - first) * 32)
-    const old = await pieceOf(job, against, index)
-
-    for (let at = Math.max(first, from); at < end; at += 1) {
-      const next = await leaves.peek()
-      const leaf = next?.index === at ? next : { index: at, runs: [] }
-      if (leaf === next) {
-        leaves.take()
-        setHash(hashes, at - first, hashOfLeaf(leaf, sizeBytes))
-        count.readBytes += bytesOf(leaf)
-      }
-      const hash = hashAt(hashes, at - first)
-      const held = old ?? zeros
-      if (!isHeld(hash, held, at - first, against, at, sizeBytes)) {
-        count.writtenBytes += await writeLeaf(sink, leaf, sizeBytes, against !== null)
-        if (sink.isFull()) {
-          await sink.cut()
-          await writePiece(asking, key, index, hashes)
-          const part = { leaf: at + 1, against: against?.key ?? null, hashedBytes: sizeBytes, pieceLeaves, ...count }
-          await job.keepPart(part)
-        }
-      }
-      if (leaf === next) await pace(at * leafBytes, bytesOf(leaf))
-    }
-    await writePiece(asking, key, index, hashes)
-  }
-}
-
-/** Whether the image has this leaf already: as zeros, or in the copy that its head is equal to. */
-function isHeld(
-  hash: Buffer,
-  held: Buffer,
-  position: number,
+/**
+ * @param against a verified copy in the image: leaves that it has already are not written again
+ * @param finish makes the RBD snapshot; asked when all is written and the source has confirmed
+ */
+export async function writeWhole(
+  job: WriteJob,
   against: StoredCopy | null,
-  leaf: number,
-  sizeBytes: number,
-): boolean {
-  if (against === null) return hash.equals(hashAt(held, position))
+  finish: (head: Head) => Promise<void>,
+): Promise<Written> {
+  return withHead(job.asking, job.image, async (opened) => writeOn(job, opened, against, finish))
+}
+
+async function writeOn(
+  job: WriteJob,
+  opened: Head,
+  against: StoredCopy | null,
+  finish: (head: Head) => Promise<void>,
+): Promise<Written> {
+  const { context, source, sizeBytes } = job
+  const part = job.part === null ? null : await pieceSoFar(job, job.part)
+  context.report({ phase: 'preparing the image' })
+  const head = await headFor(job, opened, part, against)
+  const leaf = part?.leaf ?? 0
+  const count = { readBytes: part?.readBytes ?? 0, writtenBytes: part?.writtenBytes ?? 0 }
+  await copyLeaves(job, {
+    head,
+    phase: against === null ? 'writing' : 'writing what differs',
+    touched: touchedLeaves(source.asking, source.open, {
+      since: null,
+      from: leaf * leafBytes,
+      wholeObject: source.wholeObject,
+      stallMs: job.setting.pace.stallMs,
+    }),
+    from: { leaf, hashes: part?.hashes ?? null },
+    heldHashes: async (piece) => hashesOf(job, against, piece),
+    work: (index, touched, held) => workOf(job, against, { index, touched, held }),
+    count,
+    onSegment: async (next) => {
+      const { pieceLeaves } = job.setting.pace
+      await job.keepPart({ leaf: next, against: against?.key ?? null, hashedBytes: sizeBytes, pieceLeaves, ...count })
+    },
+  })
+  await source.confirm(null)
+  await finish(head)
+  return { read: 'whole', base: against, ...count }
+}
+
+async function headFor(
+  { asking, setting, sizeBytes }: WriteJob,
+  head: Head,
+  part: Writer['part'],
+  against: StoredCopy | null,
+): Promise<Head> {
+  // what lies there is the part
+  if (part !== null) return resized(asking, head, sizeBytes)
+  return against === null
+    ? headIsZero(asking, head, sizeBytes)
+    : headIsCopy(asking, head, against.manifest, { size: sizeBytes, stallMs: setting.pace.stallMs })
+}
+
+function workOf(
+  { sizeBytes }: WriteJob,
+  against: StoredCopy | null,
+  { index, touched, held }: { index: number; touched: Piece[] | null; held: Buffer },
+): LeafWork {
+  const extent = extentOf(index, sizeBytes)
+  const unless = isHeld(against, index, sizeBytes) ? held : null
+  if (touched === null) {
+    const zero = zeroLeafHash(extent.length)
+    if (unless?.equals(zero) === true) return { hash: zero }
+    return { write: [{ ...extent, zero: true }], unless, isLikelyHole: true }
+  }
+  return { write: against === null ? touched : withZeros(touched, extent), unless, isLikelyHole: false }
+}
+
+/** Whether the hash that is known of the head is of this very leaf: one that was cut or grown is written again. */
+function isHeld(against: StoredCopy | null, leaf: number, sizeBytes: number): boolean {
+  if (against === null) return true
   const { hashedBytes } = against.manifest
-  const isSameExtent = extentOf(leaf, sizeBytes).length === extentOf(leaf, hashedBytes).length
-  // beyond the copy's end the grown head is zero, and a leaf that was cut or grown is written again
-  if (!isSameExtent && leaf * leafBytes < hashedBytes) return false
-  return hash.equals(hashAt(held, position))
+  return extentOf(leaf, sizeBytes).length === extentOf(leaf, hashedBytes).length || leaf * leafBytes >= hashedBytes
 }
 
-/** @returns bytes written */
-async function writeLeaf(sink: Segments, leaf: Leaf, sizeBytes: number, isOverOther: boolean): Promise<number> {
-  const { offset, length } = extentOf(leaf.index, sizeBytes)
+/** What lies between the pieces is zero, and on the head it may be anything. */
+function withZeros(pieces: Piece[], { offset, length }: { offset: number; length: number }): Piece[] {
+  const all: Piece[] = []
   let at = offset
-  const zerosUntil = async (end: number): Promise<void> => {
-    if (isOverOther && end > at) await sink.zero({ offset: at, length: end - at })
-    at = end
+  for (const piece of pieces) {
+    if (piece.offset > at) all.push({ offset: at, length: piece.offset - at, zero: true })
+    all.push(piece)
+    at = piece.offset + piece.length
   }
-  for (const one of joined(leaf.runs.filter((run) => !('zero' in run)))) {
-    if ('zero' in one) continue
-    await zerosUntil(one.offset)
-    await sink.data(one)
-    at += one.parts.reduce((sum, part) => sum + part.length, 0)
-  }
-  await zerosUntil(offset + length)
-  return bytesOf(leaf)
+  if (at < offset + length) all.push({ offset: at, length: offset + length - at, zero: true })
+  return all
 }
 
-/** The copy's hashes at the positions of the new piece; null without one. */
-async function pieceOf(job: WriteJob, against: StoredCopy | null, index: number): Promise<Buffer | null> {
-  if (against === null) return null
+/** The copy's hashes at the positions of the new piece; zeros where it has none. */
+async function hashesOf(job: WriteJob, against: StoredCopy | null, index: number): Promise<Buffer> {
   const { pieceLeaves } = job.setting.pace
   const first = index * pieceLeaves
   const count = Math.min(pieceLeaves, leafCount(job.sizeBytes) - first)
   const piece = zeroPiece(first, count, job.sizeBytes)
-  if (index >= against.manifest.pieces) return piece
+  if (against === null || index >= against.manifest.pieces) return piece
   const stored = await readPiece(job.asking, against.key, index)
   // without its hashes, everything is written: no hash is of zero bytes
   if (stored === null) return Buffer.alloc(piece.length)

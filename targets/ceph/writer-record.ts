@@ -1,6 +1,6 @@
 /** Who writes to an image: its record lies on the image itself, so that an attempt learns that another has taken over. */
 import { CodedError } from '../../errors/coded-error.js'
-import type { Asking } from './commands.js'
+import type { Asking } from './asking.js'
 import { readMeta, removeMeta, setMeta } from './image-meta.js'
 import { writerSchema, type Writer } from './manifest.js'
 import { writerMeta } from './names.js'

@@ -23,7 +23,6 @@ export function firstBytes(bytes: OpenBytes, sizeBytes: number): OpenBytes {
     sizeBytes,
     identity: bytes.identity,
     confirm: async () => bytes.confirm(),
-    readRanges: (ranges, signal) => bytes.readRanges(ranges, signal),
     async *read(signal, options) {
       for await (const run of bytes.read(signal, options)) {
         if (run.offset >= sizeBytes) return

@@ -46,11 +46,13 @@ describe('awaitArchive', () => {
 
   it('tells cancelled, terminated and unknown archives apart', async () => {
     const door = gate()
-    rig.acts.takeCapture = async (request) => {
+    const { writeCopy } = rig.acts
+    rig.acts.writeCopy = async (request) => {
       await door.opened
-      return rig.captureOf(request)
+      return writeCopy(request)
     }
     const [one, two] = [await rig.archive(), await rig.archive()]
+    await eventually('both write', () => rig.named('writeCopy').length === 2)
     const { workflow } = rig.temporal.client
     await workflow.getHandle(one.workflowId).cancel()
     await workflow.getHandle(two.workflowId).terminate('a test')

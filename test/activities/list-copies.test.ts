@@ -20,15 +20,24 @@ const copy = (day: number, state: Copy['state']): Copy => ({
   ...{ rootHash: null, verifiedAt: null, writtenBytes: null, storedBytes: null, basePoint: null, reason: null },
 })
 
-async function listed(copies: Copy[]): Promise<Copy[]> {
+async function listed(copies: Copy[], point?: string): Promise<Copy[]> {
   const targets = new Map([['cinder', { listCopies: async () => copies }]])
   const act = listCopies({ targets } as unknown as Deps)
-  return environment({ heartbeatTimeoutMs: 30_000 }).run(act, { volumeId: 'v', target: 'cinder' })
+  return environment({ heartbeatTimeoutMs: 30_000 }).run(act, {
+    volumeId: 'v',
+    target: 'cinder',
+    ...(point !== undefined && { point }),
+  })
 }
 
 describe('listCopies', () => {
   it('tells everything that a volume’s workflow can hold', async () => {
     expect(await listed([copy(1, 'verified'), copy(2, 'damaged')])).toHaveLength(2)
+  })
+
+  it('finds one point among more than an answer holds', async () => {
+    const copies = Array.from({ length: 6000 }, (_, day) => copy(day, 'unverified'))
+    expect((await listed(copies, 'p3')).map(({ point }) => point)).toEqual(['p3'])
   })
 
   it('tells of thousands of copies the newest, and the last verified one, in an answer that Temporal accepts', async () => {

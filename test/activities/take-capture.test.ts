@@ -253,6 +253,20 @@ describe('takeCapture', () => {
       expect(bench.snapshotsOf(volumeId)).toHaveLength(1)
     })
 
+    it('counts what movers said of targets that only they reach', async () => {
+      const volumeId = await bench.newVolume()
+      const full = { hasRoom: false, deferred: [{ target: 'c', reason: 'its cluster is nearly full' }] }
+      const none = bench.run(takeCapture(withRoom()), bench.request(volumeId, { targets, asked: full }))
+      await expect(none).rejects.toThrow('c: its cluster is nearly full. a: the quota')
+      expect(bench.snapshotsOf(volumeId)).toEqual([])
+      const asked = { hasRoom: true, deferred: [] }
+      const taken = await bench.run(takeCapture(withRoom()), bench.request(volumeId, { targets, asked }))
+      expect(taken.deferred?.map(({ target }) => target)).toEqual(['a', 'b'])
+      const alone = await bench.run(takeCapture(withRoom()), bench.request(volumeId, { targets: [], asked }))
+      expect(alone.deferred).toEqual([])
+      expect(bench.snapshotsOf(volumeId)).toHaveLength(2)
+    })
+
     it('goes on with what an earlier attempt took: then there was room', async () => {
       const volumeId = await bench.newVolume()
       const request = bench.request(volumeId, { targets })

@@ -4,7 +4,7 @@ import { z } from 'zod'
 
 /** A cloud that the checks run against: the sandbox, or the lab. */
 export interface ConformityCloud {
-  /** `OS_*` of an admin in the project `admin`, and of a member in `payments`. */
+  /** `OS_*` of an admin in the project `admin`, and of a member of another project, whose quota is taken away for a moment. */
   admin: Record<string, string>
   member: Record<string, string>
   amqpUrl: string

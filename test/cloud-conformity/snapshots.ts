@@ -62,7 +62,9 @@ export function snapshotChecks(open: () => ConformityCloud): void {
       const clone = await makeVolume(admin, { snapshot_id: snapshot })
       expect((await admin.call('DELETE', `/snapshots/${snapshot}`)).status).toBe(202)
       expect(await settles(admin, `/snapshots/${snapshot}`, 'deleting')).toBe('available')
-      expect(await admin.call('GET', `/messages?resource_uuid=${snapshot}`)).toMatchObject({
+      // Cinder writes it a moment after the status
+      const told = () => admin.call('GET', `/messages?resource_uuid=${snapshot}`)
+      await expect.poll(told, { timeout: 60_000 }).toMatchObject({
         body: {
           messages: [
             {

@@ -74,7 +74,7 @@ it('puts an archive off before it makes anything, and makes it when there is roo
 
   undo()
   await points(stage, volume)
-}, 300_000)
+})
 
 it('cleans up when the room is taken in mid-archive, and makes it when there is room again', async () => {
   // the answer to the snapshot comes late: by then there was room, and now there is none for the temporary volume
@@ -97,4 +97,4 @@ it('cleans up when the room is taken in mid-archive, and makes it when there is 
   undo()
   const [point] = await points(stage, volume)
   expect(point?.archive).not.toBe(archive)
-}, 300_000)
+})

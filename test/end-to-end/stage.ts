@@ -178,7 +178,7 @@ async function configure(
 }
 
 /** Looks again and again; the error says what did not come true. */
-export async function until(what: string, look: () => Promise<boolean> | boolean, seconds = 150): Promise<void> {
+export async function until(what: string, look: () => Promise<boolean> | boolean, seconds = 240): Promise<void> {
   const end = performance.now() + seconds * 1000
   while (!(await look())) {
     if (performance.now() > end) throw new Error(`waited ${seconds} s in vain for ${what}`)

@@ -48,7 +48,7 @@ it('reads a copy back on demand, finds the one that was damaged since, and the v
   expect(stage.sandbox.state.backups.get(backup)?.metadata['ck:state']).toContain('damaged')
   const scratch = [...stage.sandbox.state.volumes.values()].filter(({ name }) => name?.startsWith('ck-'))
   expect(scratch).toEqual([])
-}, 240_000)
+})
 
 it('ends with 4 for a point or a copy that is not there', async () => {
   for (const args of [

@@ -40,6 +40,7 @@ export interface Cinderkeep {
 /**
  * Starts listener, control and mover, one process each, with a target `cinder` and this configuration's policies.
  * @param given.targets beside `cinder`
+ * @param given.controlTargets the same as the control worker has them, where it knows less of them
  * @param given.cinderUrl instead of the catalogue's address of Cinder
  * @param given.pace instead of a pace that is short, yet longer than a busy machine makes anybody wait
  */
@@ -50,6 +51,7 @@ export async function startCinderkeep(
     cinderUrl?: string
     targets?: Record<string, unknown>
     pace?: Record<string, string>
+    controlTargets?: Record<string, unknown>
   },
 ): Promise<Cinderkeep> {
   const dir = await mkdtemp(join(tmpdir(), 'cinderkeep-acceptance-'))
@@ -57,6 +59,9 @@ export async function startCinderkeep(
   const queue = `ck-acceptance-${randomBytes(4).toString('hex')}`
   const configFile = join(dir, 'cinderkeep.yaml')
   await writeFile(configFile, configuration(lab, { installation, queue, ...given }))
+  const { controlTargets = given.targets ?? {} } = given
+  const controlFile = join(dir, 'control.yaml')
+  await writeFile(controlFile, configuration(lab, { installation, queue, ...given, targets: controlTargets }))
   const address = process.env['TEMPORAL_ADDRESS']
   if (address === undefined) throw new Error('TEMPORAL_ADDRESS is not set: run this test with `npm run test:lab`')
   // policies are applied to a namespace: each configuration needs its own
@@ -72,7 +77,7 @@ export async function startCinderkeep(
     TEMPORAL_NAMESPACE: temporal.namespace,
   }
   const logFile = join(dir, 'cinderkeep.log')
-  const roles = createRoles({ configFile, env, logFile })
+  const roles = createRoles({ configFile, controlFile, env, logFile })
   for (const role of ['listener', 'control', 'mover'] as const) roles.start(role)
   await waitFor('the listener', async () => ((await consumersOf(lab.amqpUrl, queue)) === 1 ? true : null))
 

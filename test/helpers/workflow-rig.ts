@@ -48,13 +48,14 @@ export async function workflowRig(options: { targets?: string[]; settleSeconds?:
     targets: new Map(targets.map((name) => [name, {}])),
     log: silentLog,
   } as never
-  // the namespace is shared by all tests of a run
+  // the namespace is shared by all that this vitest worker runs
   const own = ` AND TaskQueue = '${taskQueue}'`
 
   const acts: VolumeActs = {
     assess: async (request) => verdictFor(request),
     beginRebuild: beginRebuild(deps),
-    listCopies: async ({ target }) => stored.get(target) ?? [],
+    listCopies: async ({ target, point }) =>
+      (stored.get(target) ?? []).filter((copy) => point === undefined || copy.point === point),
     // asked every half second here, once a minute in earnest
     awaitArchive: async (request) => {
       for (;;) {
@@ -66,7 +67,7 @@ export async function workflowRig(options: { targets?: string[]; settleSeconds?:
         await sleep(500)
       }
     },
-    undoArchive: async () => undefined,
+    undoArchive: async () => ({}),
     requestPermit: requestPermit(deps, taskQueue),
     findHolders: findHolders(deps, own),
     endedArchives: endedArchives(deps),
@@ -77,6 +78,9 @@ export async function workflowRig(options: { targets?: string[]; settleSeconds?:
         .map((copy) => ({ copy, queue: taskQueue })),
       pace: { heartbeatSeconds: 5, firstRetrySeconds: 1, captureMaxAgeSeconds: 3600 },
     }),
+    findMovers: async ({ targets: asked }) =>
+      Object.fromEntries((asked ?? targets).map((name) => [name, { queue: null, heartbeatSeconds: 5 }])),
+    findRoom: async () => [],
     takeCapture: async ({ archiveId, archive, slot, group }) => captureOf({ archiveId, archive, slot, group }),
     releaseCapture: async () => undefined,
     removeTemporaries: async () => undefined,
@@ -146,6 +150,8 @@ export async function workflowRig(options: { targets?: string[]; settleSeconds?:
     activities: traced,
     workflowBundle: { codePath },
     shutdownForceTime: '2 seconds',
+    // not among the documented options. After 5 s the SDK stops a workflow's code, which on a busy machine has only begun
+    ...{ isolateExecutionTimeout: '1 minute' },
   })
   const running = worker.run()
   const entityId = volumeWorkflowId(volumeId)

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import type { Volume } from '../../openstack/cinder.js'
-import type { RecoveryPoint } from '../../workflows/messages.js'
+import { volumeWorkflowId, type RecoveryPoint } from '../../workflows/messages.js'
 import { startCinderkeep, type Cinderkeep } from '../helpers/cinderkeep.js'
 import {
   labEnvironment,
@@ -37,8 +37,12 @@ beforeAll(async () => {
   const macKey = { file: join(dir, 'mac.key') }
   await writeFile(macKey.file, randomBytes(64), { mode: 0o600 })
   const users = { write: 'ck-write', remove: 'ck-remove' }
+  const second = { kind: 'ceph', conf: lab.cephConf.backup, users, pool: 'archives', macKey }
+  const nowhere = join(dir, 'not-here')
   cinderkeep = await startCinderkeep(lab, {
-    targets: { second: { kind: 'ceph', conf: lab.cephConf.backup, users, pool: 'archives', macKey } },
+    targets: { second },
+    // neither the way to the cluster of the copies nor the MAC key is the control worker's
+    controlTargets: { second: { ...second, conf: nowhere, macKey: { file: nowhere } } },
     policies: {
       payments: {
         where: { project: ['payments'], name: [`${tag}-*`] },
@@ -93,6 +97,21 @@ it('is archived again after it was used, from what changed alone', async () => {
   expect(await listRbdSnapshots(lab, 'prod', volumeImage(volume.id))).toHaveLength(1)
 })
 
+it('is known again, with all its points, when its workflow was terminated', async () => {
+  const before = await cinderkeep.points(volume.id)
+  const entity = cinderkeep.temporal.client.workflow.getHandle(volumeWorkflowId(volume.id))
+  await entity.terminate('an operator’s click')
+  await attachWhile(tenant, volume.id, async () => undefined)
+  const after = await cinderkeep.pointsWith(volume.id, 'verified', 3)
+  await cinderkeep.archivesEnded(volume.id)
+  expect(after.slice(1).map(({ point }) => point)).toEqual(before.map(({ point }) => point))
+})
+
+it('is read back again by a person', async () => {
+  const { code } = await cinderkeep.command('verify', `${volume.id}@latest`)
+  expect(code).toBe(0)
+})
+
 it('is told of on the command line', async () => {
   const { code, stdout } = await cinderkeep.command('show', `${volume.id}@latest`)
   expect(code).toBe(0)
@@ -104,5 +123,9 @@ it('is deleted by its tenant without a trace, and its copies stay', async () => 
   const trash = (await rbdJson(lab, 'prod', ['trash', 'ls', '--all', 'volumes'])) as { name: string }[]
   expect(trash.filter(({ name }) => name.includes(volume.id))).toEqual([])
   const points = await cinderkeep.points(volume.id)
-  expect(points.map(({ copies }) => copies.map(({ state }) => state))).toEqual([['verified'], ['verified']])
+  expect(points.map(({ copies }) => copies.map(({ state }) => state))).toEqual([
+    ['verified'],
+    ['verified'],
+    ['verified'],
+  ])
 })

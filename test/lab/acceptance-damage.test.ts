@@ -41,11 +41,11 @@ const mine = { admin: [] as string[], tenant: [] as string[] }
 beforeAll(async () => {
   admin = await labCloud(lab, lab.os)
   tenant = await labCloud(lab, tenantOs(lab, 'payments'))
-  before = await temporaryThings(lab, admin)
   // archives by hand alone
   cinderkeep = await startCinderkeep(lab, {
     policies: { payments: { where: { project: ['payments'], name: [`${tag}-*`] }, copies: [{ target: 'cinder' }] } },
   })
+  before = await temporaryThings(lab, admin, cinderkeep.installation)
 })
 
 afterAll(async () => {
@@ -187,7 +187,7 @@ describe('a copy whose data is destroyed before it was read back', () => {
     const now = await admin.getBackup(damaged)
     expect(now.status).toBe('available')
     expect(now.metadata['ck:state']).toContain('"damaged"')
-    await expectNothingLeft(lab, admin, volumeId, before)
+    await expectNothingLeft(lab, admin, volumeId, before, cinderkeep.installation)
   })
 
   it('is no base of the next copy, which is proven', async () => {

@@ -62,7 +62,6 @@ const mine = { admin: [] as string[], tenant: [] as string[] }
 beforeAll(async () => {
   admin = await labCloud(lab, lab.os)
   tenant = await labCloud(lab, tenantOs(lab, 'payments'))
-  before = await temporaryThings(lab, admin)
   proxy = await startCinderProxy(await cinderAddress(lab))
   cinderkeep = await startCinderkeep(lab, {
     cinderUrl: proxy.url,
@@ -75,6 +74,7 @@ beforeAll(async () => {
       },
     },
   })
+  before = await temporaryThings(lab, admin, cinderkeep.installation)
 })
 
 afterAll(async () => {
@@ -120,7 +120,7 @@ describe('an archive makes one proven backup and leaves nothing', () => {
       expect(backups.map(({ id, status }) => [id, status])).toEqual([[point?.copies[0]?.ref['backupId'], 'available']])
       expect(await cinderkeep.archives(volume.id)).toHaveLength(1)
       expect(await cinderkeep.points(volume.id)).toHaveLength(1)
-      await expectNothingLeft(lab, admin, volume.id, before)
+      await expectNothingLeft(lab, admin, volume.id, before, cinderkeep.installation)
     },
   )
 

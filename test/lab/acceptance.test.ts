@@ -36,14 +36,14 @@ const mine = { admin: [] as string[], tenant: [] as string[] }
 beforeAll(async () => {
   admin = await labCloud(lab, lab.os)
   tenant = await labCloud(lab, tenantOs(lab, 'payments'))
-  before = await temporaryThings(lab, admin)
   cinderkeep = await startCinderkeep(lab, {
     policies: {
       payments: { where: { project: ['payments'], name: [`${tag}-*`] }, ...onBoth },
-      // everything of the project in which Cinderkeep itself works
-      administrators: { where: { project: ['admin'], exclude: { name: 'restored-*' } }, ...onBoth },
+      // in the project in which Cinderkeep itself works, and by their names all that it makes there
+      administrators: { where: { project: ['admin'], name: [`${tag}-*`, 'ck-*'] }, ...onBoth },
     },
   })
+  before = await temporaryThings(lab, admin, cinderkeep.installation)
   events = await hearEvents(lab)
 })
 
@@ -160,13 +160,13 @@ describe(`a tenant's volume on a cloud that backs up to ${lab.backupDriver}`, ()
   it('finds nothing of ours on it or beside it', async () => {
     // what was restored by hand carries the marks of what was backed up
     await removeVolumes(admin, mine.admin.splice(0))
-    await expectNothingLeft(lab, admin, volume.id, before)
+    await expectNothingLeft(lab, admin, volume.id, before, cinderkeep.installation)
     expect(await tenant.getVolume(volume.id)).toMatchObject({ status: 'available', metadata: { app: 'ledger' } })
   })
 })
 
 describe('the volumes that Cinderkeep itself makes', () => {
-  it('cause no archive, though a policy protects all volumes of their project', async () => {
+  it('cause no archive, though a policy matches their project and their names', async () => {
     const volume = await newVolume(admin, `${tag}-plain`)
     mine.admin.push(volume.id)
     const [point] = await cinderkeep.pointsWith(volume.id, 'verified', 1)

@@ -6,7 +6,9 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { DataRun, OpenBytes, ZeroRun } from '../../source/source.js'
+import type { ActName } from '../../librbd/acts.js'
+import type { Hands } from '../../librbd/hands.js'
+import { leafBytes } from '../../source/hash-fold.js'
 import { extentRecord, headRecords } from '../../targets/ceph/import-diff.js'
 import type { Capture, Copy } from '../../targets/target.js'
 import { labEnvironment, listRbdSnapshots, sha256OfRbd, volumeImage } from '../helpers/lab.js'
@@ -55,27 +57,36 @@ async function mustBeSame(copy: Copy, capture: Capture): Promise<void> {
   expect(await sha256OfRbd(lab, 'backup', target)).toBe(await sha256OfRbd(lab, 'prod', source))
 }
 
-/** Something happens once, when it was read so far. */
-function atByte(offset: number, act: () => Promise<void>): (bytes: OpenBytes) => OpenBytes {
+type Wrap = (hands: Hands) => Hands
+
+/** Something happens once, before an act is asked for the first time, or before the leaf at an offset is moved. */
+function before(act: ActName, offset: number, happens: () => Promise<void>): Wrap {
   let done: Promise<void> | undefined
-  async function* after<T>(runs: AsyncIterable<T>): AsyncGenerator<T, void, undefined> {
-    for await (const one of runs) {
-      yield one
-      if ((one as { offset: number }).offset >= offset) await (done ??= act())
-    }
-  }
-  return (bytes) => ({
-    ...bytes,
-    read: (signal, options) => after(bytes.read(signal, options)),
-    ...(bytes.readSince && {
-      readSince: (...given: Parameters<NonNullable<OpenBytes['readSince']>>) => after(since(bytes, ...given)),
-    }),
+  return (hands) => ({
+    do: async (name, given, timeoutMs) => {
+      const isDue = name === act && (name !== 'moveLeaf' || (given as { offset: number }).offset >= offset)
+      if (isDue) await (done ??= happens())
+      return hands.do(name, given, timeoutMs)
+    },
   })
 }
 
-function since(bytes: OpenBytes, ...given: Parameters<NonNullable<OpenBytes['readSince']>>) {
-  if (bytes.readSince === undefined) throw new Error('no differences')
-  return bytes.readSince(...given)
+/** As fast-diff did: a change of the source of which nothing is said. */
+function missing(isLeftOut: (offset: number) => boolean): Wrap {
+  return (hands) => ({
+    do: async (name, given, timeoutMs) => {
+      const answer = await hands.do(name, given, timeoutMs)
+      const from = name === 'diff' ? (given as { from: string | null }).from : null
+      // the copies' own RBD snapshots end with the attempt's token
+      if (from === null || /[.][0-9a-f]{12}$/.test(from)) return answer
+      const extents = answer as number[]
+      return extents.filter((_, at) => !isLeftOut(extents[at - (at % 3)] ?? NaN)) as typeof answer
+    },
+  })
+}
+
+function ofLeaf(leaf: number): (offset: number) => boolean {
+  return (offset) => Math.floor(offset / leafBytes) === leaf
 }
 
 describe('torn: the capture is deleted while it is read', () => {
@@ -84,14 +95,14 @@ describe('torn: the capture is deleted while it is read', () => {
     if (way === 'changes') await bench.verified(await bench.captureOf(id))
     await write(id, 0, size)
     const capture = await bench.captureOf(id)
-    const before = await copiesOf(id)
-    const wrap = atByte(0, async () => {
+    const had = await copiesOf(id)
+    const wrap = before('moveLeaf', 0, async () => {
       await bench.release(capture)
       await write(id, 0, size)
     })
     const writing = bench.open({ wrap }).writeCopy(capture, null, contextFor().context)
     await expect(writing).rejects.toMatchObject({ code: 'CK-CAPTURE-LOST' })
-    expect(await copiesOf(id)).toEqual(before)
+    expect(await copiesOf(id)).toEqual(had)
     const image = (await bench.imageOf(id)) ?? ''
     expect((await listRbdSnapshots(lab, 'backup', image)).filter((name) => name.includes(capture.archiveId))).toEqual(
       [],
@@ -107,20 +118,6 @@ describe('torn: the capture is deleted while it is read', () => {
 })
 
 describe('inherited: the source leaves out a block that changed', () => {
-  /** As fast-diff did: a change of which nothing is said. */
-  const missing =
-    (from: number) =>
-    (bytes: OpenBytes): OpenBytes => ({
-      ...bytes,
-      readSince: async function* (...given) {
-        for await (const one of since(bytes, ...given)) if (!covers(one, from)) yield one
-      },
-    })
-
-  function covers(one: DataRun | ZeroRun, offset: number): boolean {
-    return Math.floor(one.offset / (4 * mib)) === Math.floor(offset / (4 * mib))
-  }
-
   it('is found in its turn: the copies since the block was last compared become suspect, and all is read', async () => {
     const id = await fullVolume()
     const options = { compare: 4 }
@@ -132,7 +129,7 @@ describe('inherited: the source leaves out a block that changed', () => {
     await bench.release(wrong)
     await write(id, 24 * mib, mib)
     const inherited = await bench.captureOf(id)
-    const second = await bench.verified(inherited, { options, wrap: missing(24 * mib) })
+    const second = await bench.verified(inherited, { options, wrap: missing(ofLeaf(6)) })
     expect(second.basePoint).toBe(good.point)
     await write(id, 4 * mib, 4096)
     const third = await bench.captureOf(id)
@@ -154,7 +151,7 @@ describe('inherited: the source leaves out a block that changed', () => {
     await write(id, 24 * mib, mib)
     await write(id, 40 * mib, mib)
     const capture = await bench.captureOf(id)
-    const copy = await bench.verified(capture, { options, wrap: missing(24 * mib) })
+    const copy = await bench.verified(capture, { options, wrap: missing(ofLeaf(6)) })
     expect(copy).toMatchObject({ state: 'verified', basePoint: null })
     await mustBeSame(copy, capture)
   })
@@ -165,12 +162,7 @@ describe('inherited: the source leaves out a block that changed', () => {
     await write(id, 24 * mib, 64 * 1024)
     await write(id, 25 * mib, 64 * 1024)
     const capture = await bench.captureOf(id)
-    const wrap = (bytes: OpenBytes): OpenBytes => ({
-      ...bytes,
-      readSince: async function* (...given) {
-        for await (const one of since(bytes, ...given)) if (one.offset < 25 * mib || one.offset > 26 * mib) yield one
-      },
-    })
+    const wrap = missing((offset) => offset >= 25 * mib && offset < 26 * mib)
     const copy = await bench.open({ wrap }).writeCopy(capture, null, contextFor().context)
     expect(await verify(copy)).toMatchObject({ state: 'damaged' })
   })
@@ -183,8 +175,8 @@ describe('zombie: a writer that was given up for dead goes on', () => {
     await write(id, 0, 32 * mib)
     const old = await bench.captureOf(id)
     let pid = 0
-    const wrap = atByte(24 * mib, async () => {
-      pid = await importerOf(id)
+    const wrap = before('moveLeaf', 24 * mib, async () => {
+      pid = await writerPid()
       process.kill(pid, 'SIGSTOP')
     })
     const first = bench.open({ wrap }).writeCopy(old, null, contextFor().context)
@@ -215,14 +207,8 @@ describe('zombie: a writer that was given up for dead goes on', () => {
     await bench.verified(await bench.captureOf(id))
     await write(id, 0, mib)
     const capture = await bench.captureOf(id)
-    const wrap = (bytes: OpenBytes): OpenBytes => ({
-      ...bytes,
-      // asked just before the RBD snapshot is made; block 11 is not in its turn
-      confirm: async () => {
-        await bytes.confirm()
-        await writeBehindBack(id, 44 * mib)
-      },
-    })
+    // block 11 is not in its turn
+    const wrap = before('createSnapshot', 0, async () => writeBehindBack(id, 44 * mib))
     const copy = await bench.open({ wrap }).writeCopy(capture, null, contextFor().context)
     expect(await verify(copy)).toMatchObject({
       state: 'damaged',
@@ -234,15 +220,8 @@ describe('zombie: a writer that was given up for dead goes on', () => {
     const id = await fullVolume()
     const capture = await bench.captureOf(id)
     let second: Copy | undefined
-    let nested = false
-    const wrap = (bytes: OpenBytes): OpenBytes => ({
-      ...bytes,
-      confirm: async () => {
-        await bytes.confirm()
-        if (nested) return
-        nested = true
-        second = await bench.verified(capture)
-      },
+    const wrap = before('createSnapshot', 0, async () => {
+      second = await bench.verified(capture)
     })
     const first = bench.open({ wrap }).writeCopy(capture, null, contextFor().context)
     await expect(first).rejects.toThrow()
@@ -251,9 +230,10 @@ describe('zombie: a writer that was given up for dead goes on', () => {
     expect(await bench.leftovers(capture)).toEqual([])
   })
 
-  async function importerOf(volumeId: string): Promise<number> {
-    const { stdout } = await run('pgrep', ['-f', `^rbd import-diff .*ck-${volumeId}`])
-    return Number(stdout.trim().split('\n')[0])
+  /** The one process with librbd that this one has started. */
+  async function writerPid(): Promise<number> {
+    const { stdout } = await run('pgrep', ['-P', String(process.pid), '-f', 'librbd/process.js'])
+    return Number(stdout.trim())
   }
 
   /** As a process would that began long ago: no watch of it was there when others were shut out. */
@@ -277,18 +257,11 @@ describe('leftover: an attempt was cut off, and the guest discarded what it had 
     await write(id, 16 * mib, 16 * mib)
     const cut = await bench.captureOf(id)
     const killing = contextFor()
-    const wrap = (bytes: OpenBytes): OpenBytes => ({
-      ...bytes,
-      readSince: async function* (...given) {
-        for await (const one of since(bytes, ...given)) {
-          yield one
-          if (one.offset < 30 * mib) continue
-          // what was given to rbd is on the image a moment later
-          await delay(1_500)
-          if (way === 'thrown') throw new Error('cut off')
-          killing.abort.abort(new Error('killed'))
-        }
-      },
+    const wrap = before('moveLeaf', 30 * mib - leafBytes, async () => {
+      // what was begun is on the image a moment later
+      await delay(1_500)
+      if (way === 'thrown') throw new Error('cut off')
+      killing.abort.abort(new Error('killed'))
     })
     await expect(bench.open({ wrap }).writeCopy(cut, null, killing.context)).rejects.toThrow()
     const image = (await bench.imageOf(id)) ?? ''

@@ -52,8 +52,12 @@ const ways: Fullness[] = [
   {
     key: 'quota',
     which: 'a pool whose quota is used up',
-    fill: async () => void (await pool.ceph('osd', 'pool', 'set-quota', pool.name, 'max_bytes', '1')),
-    makeRoom: async () => void (await pool.ceph('osd', 'pool', 'set-quota', pool.name, 'max_bytes', '0')),
+    fill: async () => {
+      await pool.ceph('osd', 'pool', 'set-quota', pool.name, 'max_bytes', '1')
+    },
+    makeRoom: async () => {
+      await pool.ceph('osd', 'pool', 'set-quota', pool.name, 'max_bytes', '0')
+    },
   },
   {
     key: 'osds',
@@ -89,7 +93,7 @@ async function isFull(): Promise<boolean> {
   )
 }
 
-describe.each(ways.filter(({ key }) => chosen.includes(key)))('$which', ({ fill, makeRoom }) => {
+describe.each(ways.filter(({ key }) => chosen.includes(key)))('$which', (way) => {
   let volume: QuickVolume
   let base: Capture
   let first: Copy
@@ -105,12 +109,12 @@ describe.each(ways.filter(({ key }) => chosen.includes(key)))('$which', ({ fill,
   })
 
   async function full(): Promise<void> {
-    await fill()
+    await way.fill()
     await expect.poll(isFull, { timeout: 60_000, interval: 300 }).toBe(true)
   }
 
   async function roomAgain(): Promise<void> {
-    await makeRoom()
+    await way.makeRoom()
     await expect.poll(isFull, { timeout: 60_000, interval: 300 }).toBe(false)
   }
 

@@ -4,7 +4,6 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { fileSource } from '../../source/file.js'
 import { hashBytes } from '../../source/hash-bytes.js'
-import { createHashTree } from '../../source/hash-tree.js'
 import type { BytesRef, OpenBytes } from '../../source/source.js'
 import { naiveRoot, someBytes } from './naive-root.js'
 
@@ -130,30 +129,9 @@ describe('source file', () => {
     }
   })
 
-  it('reads from an offset, and chosen ranges, and knows no differences', async () => {
-    const content = await writeSparse('volume-a')
+  it('knows neither differences nor RBD snapshots', async () => {
+    await writeSparse('volume-a')
     const bytes = await openBytes(volume)
-    const from = 3 * mib + 7
-    const tree = createHashTree(content.length)
-    tree.add({ offset: 0, data: content.subarray(0, from) })
-    for await (const run of bytes.read(undefined, { from })) {
-      expect(run.offset).toBeGreaterThanOrEqual(from)
-      tree.add(run)
-    }
-    expect(tree.finish()).toBe(naiveRoot(content))
-
-    const ranges = [
-      { offset: 5, length: 2 * mib },
-      { offset: 4 * mib, length: 3 * mib },
-      { offset: content.length - 1, length: 1 },
-    ]
-    let covered = 0
-    for await (const run of bytes.readRanges(ranges)) {
-      const data = 'zero' in run ? Buffer.alloc(run.length) : run.data
-      expect(content.subarray(run.offset, run.offset + data.length).equals(data)).toBe(true)
-      covered += data.length
-    }
-    expect(covered).toBe(5 * mib + 1)
     expect(bytes).not.toHaveProperty('readSince')
     const rbdSnapshot = { name: 'backup.a.snap.1', id: 4 }
     await expect(openBytes({ ...volume, rbdSnapshot })).rejects.toMatchObject({ code: 'CK-SOURCE-FILE' })

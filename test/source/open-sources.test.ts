@@ -30,7 +30,7 @@ describe('openSources', () => {
 
 describe('sources options', () => {
   it('fills in what may be left out', () => {
-    expect(sourcesOptions.parse([rbd])).toEqual([{ ...rbd, parents: [], zone: 'default' }])
+    expect(sourcesOptions.parse([rbd])).toEqual([{ ...rbd, parents: [], wholeObject: 'never', zone: 'default' }])
   })
 
   it.each([

@@ -8,7 +8,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { CodedError } from '../../errors/coded-error.js'
 import { type DiffRecord, parseRbdDiff } from '../../source/rbd-diff-stream.js'
-import { diffDataHead, diffEnd, diffHead, diffZero } from '../../source/write-rbd-diff.js'
+import { diffDataHead, diffEnd, diffHead, diffZero } from '../helpers/write-rbd-diff.js'
 
 const directory = new URL('../fixtures/rbd-diff/', import.meta.url)
 const streams = readdirSync(directory).map((name) => readFileSync(new URL(name, directory)))

@@ -5,11 +5,11 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { withHands, type Hands } from '../../librbd/hands.js'
 import { silentLog } from '../../log/log.js'
 import { hashBytes } from '../../source/hash-bytes.js'
 import { openSources } from '../../source/open-sources.js'
 import { sourcesOptions } from '../../source/options.js'
-import type { OpenBytes, Sources } from '../../source/source.js'
 import { createRbdSnapshot } from '../../source/rbd-snapshots.js'
 import type { CephPace } from '../../targets/ceph/pace.js'
 import { openTargets } from '../../targets/open-targets.js'
@@ -25,8 +25,8 @@ const host = 'lab@ceph#ceph'
 export interface OpenGiven {
   pace?: Partial<CephPace>
   options?: Record<string, unknown>
-  /** Between the target and what it reads, for faults. */
-  wrap?: (bytes: OpenBytes) => OpenBytes
+  /** Between the target and the clusters, for faults. */
+  wrap?: (hands: Hands) => Hands
 }
 
 export interface CephBench extends TargetBench {
@@ -48,16 +48,6 @@ export interface CephBench extends TargetBench {
   imageOf(volumeId: string): Promise<string | undefined>
 }
 
-function wrapped(sources: Sources, wrap: (bytes: OpenBytes) => OpenBytes): Sources {
-  return {
-    ...sources,
-    find: (place) => {
-      const source = sources.find(place)
-      return source && { ...source, open: async (ref) => wrap(await source.open(ref)) }
-    },
-  }
-}
-
 export async function cephBench(lab: Lab): Promise<CephBench> {
   const installation = randomUUID()
   const projectId = randomUUID().replaceAll('-', '')
@@ -77,14 +67,17 @@ export async function cephBench(lab: Lab): Promise<CephBench> {
   const volumes = new Set<string>()
   const archives: string[] = []
 
-  function open(given: OpenGiven = {}): Target {
+  function open({ wrap, ...given }: OpenGiven = {}): Target {
     const targets = openTargets(targetsOptions.parse({ second: { ...options, ...given.options } }), {
       // a target that reads through sources asks nothing of Cinder
       cinder: {} as never,
-      sources: given.wrap === undefined ? sources : wrapped(sources, given.wrap),
+      sources,
       installation,
       log: silentLog,
       ...(given.pace !== undefined && { cephPace: given.pace }),
+      ...(wrap !== undefined && {
+        withHands: async (signal, act) => withHands(signal, async (hands) => act(wrap(hands))),
+      }),
     })
     const target = targets.get('second')
     if (target === undefined) throw new Error('no target')

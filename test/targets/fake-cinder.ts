@@ -120,11 +120,6 @@ export function fakeCinder(driver: FakeDriver) {
         async *read(): AsyncGenerator<DataRun> {
           for (const [offset, data] of [...content].sort(([a], [b]) => a - b)) yield { offset, data }
         },
-        // eslint-disable-next-line require-yield
-        async *readRanges(): AsyncGenerator<DataRun> {
-          await Promise.resolve()
-          throw new Error('no target that uses this world reads ranges')
-        },
         confirm: async () => {
           await Promise.resolve()
           if (contents.get(id) !== content) throw lost()

@@ -210,7 +210,7 @@ it('releases its capture at its maximum age, whatever is unfinished', async () =
     }
     throw signal.reason
   }
-  const pace = { heartbeatSeconds: 5, firstRetrySeconds: 1, captureMaxAgeSeconds: 3 }
+  const pace = { heartbeatSeconds: 5, firstRetrySeconds: 1, captureMaxAgeSeconds: 8 }
   const { outcome } = await failureOf((await rig.archive({ pace })).result())
   expect(outcome.targets).toMatchObject([
     { target: 'one', failure: { code: 'CK-CAPTURE-TOO-OLD' } },

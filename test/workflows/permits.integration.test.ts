@@ -102,11 +102,11 @@ describe('an archive that needs permits', () => {
     const door = closedDoor()
     const [holds, waits] = await holdsAndWaits()
     await holds.terminate('a test')
-    await eventually('the other one is granted', async () => (await phaseOf(waits)) === 'capturing', 130)
+    await eventually('the other one is granted', async () => (await phaseOf(waits)) === 'capturing')
     expect((await state()).holders).toMatchObject([{ archive: waits.workflowId }])
     door.open()
     await waits.result()
-  }, 150_000)
+  })
 })
 
 describe('permits/all', () => {
@@ -162,23 +162,19 @@ describe('permits/all', () => {
       )
     for (const round of [1, 2]) {
       for (let batch = 0; batch < 40; batch += 1) await send(50)
-      await eventually(
-        `new run ${round}`,
-        async () => {
-          await send(10)
-          // a run ends in a quiet moment: some of these are just too short, some end while a run does
-          await sleep(700 + ((told * 37) % 500))
-          return (await runIdOf()) !== run
-        },
-        60,
-      )
+      await eventually(`new run ${round}`, async () => {
+        await send(10)
+        // a run ends in a quiet moment: some of these are just too short, some end while a run does
+        await sleep(700 + ((told * 37) % 500))
+        return (await runIdOf()) !== run
+      })
       run = await runIdOf()
     }
     // more do not travel
     expect(told).toBeLessThan(2000)
     expect((await state()).waitingInAll).toBe(told)
     door.open()
-  }, 300_000)
+  })
 })
 
 describe('a brake', () => {

@@ -8,6 +8,7 @@ import { writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import type { VerifyNow } from '../../workflows/messages.js'
 import { pointsQuery, scheduleEvent, statusQuery, verifyNowUpdate } from '../../workflows/messages.js'
+import type { verifyPoint } from '../../workflows/verify-point.js'
 import { eventually, gate, workflowRig } from '../helpers/workflow-rig.js'
 
 type Rig = Awaited<ReturnType<typeof workflowRig>>
@@ -51,6 +52,44 @@ export async function recordBusyVolume(): Promise<void> {
   await eventually('three archives', async () => (await rig.entity.query(pointsQuery)).length === 3)
   await save(rig, 'watch-volume-busy', rig.entityId, first)
   await save(rig, 'archive-volume-two-targets', archive)
+  await rig.close()
+}
+
+/** A target that only movers reach: rebuilt from, written to, read back when nobody remembers the point. */
+export async function recordNearTarget(): Promise<void> {
+  const rig = await workflowRig({ targets: ['cinder', 'far'] })
+  const { taskQueue, volumeId, entityId } = rig
+  rig.acts.findMovers = async ({ targets }) =>
+    Object.fromEntries((targets ?? ['far']).map((name) => [name, { queue: taskQueue, heartbeatSeconds: 5 }]))
+  rig.acts.assess = async (request) => {
+    const verdict = rig.verdictFor(request)
+    const { plan } = verdict
+    const targets = plan?.targets.map((one) => (one.target === 'far' ? { ...one, nearQueue: taskQueue } : one))
+    return { ...verdict, plan: plan === null || targets === undefined ? null : { ...plan, targets } }
+  }
+  await rig.hint('volume.create.end')
+  const { archive } = await eventually(
+    'it runs',
+    async () => (await rig.entity.query(statusQuery)).archives[0] ?? false,
+  )
+  const first = (await rig.entity.describe()).runId
+  const [point] = await eventually('a new run with its point', async () => {
+    const points = await rig.entity.query(pointsQuery)
+    return points.length > 0 && (await rig.entity.describe()).runId !== first && points
+  })
+  await save(rig, 'watch-volume-near', entityId, first)
+  await save(rig, 'archive-volume-near', archive)
+  const verification = await rig.temporal.client.workflow.start<typeof verifyPoint>('verifyPoint', {
+    ...{ workflowId: `verify/${volumeId}/recorded`, taskQueue },
+    args: [
+      {
+        ...{ volumeId, name: 'db', point: point?.point ?? '', targets: null, copies: [], patient: false },
+        entity: entityId,
+      },
+    ],
+  })
+  await verification.result()
+  await save(rig, 'verify-point-near', verification.workflowId)
   await rig.close()
 }
 

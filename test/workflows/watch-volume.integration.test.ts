@@ -151,7 +151,7 @@ describe('wiped memories', () => {
     await rig.entity.cancel()
     await eventually('a new run', async () => (await runId()) !== first)
     await settled()
-    expect(rig.calls.map(({ activity }) => activity)).toEqual(['beginRebuild', 'listCopies'])
+    expect(rig.calls.map(({ activity }) => activity)).toEqual(['beginRebuild', 'findMovers', 'listCopies'])
     expect(await points()).toEqual(before)
   })
 
@@ -161,7 +161,8 @@ describe('wiped memories', () => {
     rig.calls.length = 0
     await rig.hint('volume.update.end')
     await eventually('it was assessed', () => rig.named('assess').length > 0)
-    expect(rig.calls.slice(0, 3).map(({ activity }) => activity)).toEqual(['beginRebuild', 'listCopies', 'assess'])
+    const order = ['beginRebuild', 'findMovers', 'listCopies', 'assess']
+    expect(rig.calls.slice(0, 4).map(({ activity }) => activity)).toEqual(order)
     expect(await points()).toEqual(before)
   })
 
@@ -198,11 +199,11 @@ describe('targets that do not answer', () => {
       return listCopies(request)
     }
     await rig.hint('volume.create.end')
-    await eventually('a copy on the target that answers', () => rig.stored.get('up')?.length === 1, 60)
+    await eventually('a copy on the target that answers', () => rig.stored.get('up')?.length === 1)
     expect(rig.stored.get('down')).toHaveLength(0)
     expect(await status()).toMatchObject({ protection: 'rebuilding', rebuilding: ['down'] })
     answers = true
-    await eventually('a copy on the other, too', () => rig.stored.get('down')?.length === 1, 90)
+    await eventually('a copy on the other, too', () => rig.stored.get('down')?.length === 1)
     expect(rig.stored.get('up')).toHaveLength(1)
-  }, 180_000)
+  })
 })

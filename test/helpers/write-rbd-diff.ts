@@ -1,4 +1,4 @@
-/** The records of a stream of `rbd import-diff`, version 1, as bytes; rbd-diff-stream.ts reads them. */
+/** The records of a stream of `rbd import-diff`, version 1, as bytes; source/rbd-diff-stream.ts reads them. */
 
 const banner = 'rbd diff v1\n'
 
