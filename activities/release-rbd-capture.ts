@@ -35,11 +35,11 @@ export async function releaseRbdCapture(
     }
     const image = volumeObject(place)
     const mayGo = isGoing(now) || place !== current
-    const exists = await releaseOn(deps, images, image, request, context, mayGo)
+    await releaseOn(deps, images, image, request, context, mayGo)
     // a delete may have come while we had the image open
     const isDeleted = isGoing(await volumeNow(deps, request.volumeId))
     if (isDeleted) await untilDeleted(deps, request.volumeId, context)
-    if (mayGo || isDeleted || !exists) await freeFromTrash(deps, images, image, request)
+    if (mayGo || isDeleted) await freeFromTrash(deps, images, image, request)
   }
 }
 

@@ -26,6 +26,8 @@ export async function poolOf(place: Place): Promise<Handle> {
     const pool = out<Handle>()
     const opening = `rbd: error opening pool '${place.pool}'`
     check(await aside(libraries().openPool, await clusterOf(place), place.pool, pool), opening)
+    // as `rbd` does where it removes: in a full pool that must work, and a write must fail instead of waiting for ever
+    libraries().failWhenFull(pool[0])
     return pool[0]
   })
 }

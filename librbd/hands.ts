@@ -96,15 +96,14 @@ export async function withHands<T>(signal: AbortSignal | undefined, act: (hands:
     })
   })
   child.on('error', (error) => {
-    ending ??= error
+    ending ??= commandMissing({ name: 'env', args: [], title: 'env', packageName: 'coreutils' }, error)
   })
   void closed.then(
     () => {
-      clearTimeout(leaving)
       fail((what) => ending ?? failed(what, child.exitCode))
     },
     (error: unknown) => {
-      fail(() => error)
+      fail(() => ending ?? error)
     },
   )
   signal?.addEventListener('abort', onAbort)
@@ -140,6 +139,7 @@ export async function withHands<T>(signal: AbortSignal | undefined, act: (hands:
     if (child.connected) leave(leaveMs.well)
     else kill()
     await closed.catch(() => undefined)
+    clearTimeout(leaving)
   }
 }
 

@@ -61,9 +61,10 @@ export async function moveLeaf(move: LeafMove): Promise<MovedLeaf> {
   }
   const memory = await take()
   try {
-    await ended(move, `rbd: read of ${length} bytes at ${offset} failed`, length, (completion) =>
+    const reading = begin(`rbd: read of ${length} bytes at ${offset} failed`, (completion) =>
       libraries().read(handleOf({ open: from }), offset, length, memory.leaf, completion, readFlags),
     )
+    await ended(reading, length, move)
     const hash = Buffer.alloc(leafHashBytes)
     await aside(libraries().sha256, memory.prefixed, length + 1, hash)
     const moved = await write(move, { hash, readBytes: length }, memory)
@@ -95,13 +96,13 @@ async function write(
 ): Promise<MovedLeaf> {
   if (to === null || (to.unless !== null && read.hash.equals(to.unless))) return { ...read, writtenBytes: 0 }
   const image = handleOf(to)
-  await Promise.all(
-    to.pieces.map(async (piece) =>
-      ended(move, `rbd: write of ${piece.length} bytes at ${piece.offset} failed`, null, (completion) =>
-        writePiece(image, piece, memory === null ? null : memory.leaf + BigInt(piece.offset - offset), completion),
-      ),
+  const writing = to.pieces.map((piece) =>
+    begin(`rbd: write of ${piece.length} bytes at ${piece.offset} failed`, (completion) =>
+      writePiece(image, piece, memory === null ? null : memory.leaf + BigInt(piece.offset - offset), completion),
     ),
   )
+  // a leaf of a database has hundreds: waited for in turn, since koffi runs no more than 256 calls at once
+  for (const one of writing) await ended(one, 0, move)
   const data = to.pieces.filter(({ zero }) => !zero && memory !== null)
   return { ...read, writtenBytes: data.reduce((sum, { length }) => sum + length, 0) }
 }
@@ -118,24 +119,29 @@ const readFlags = 0x8 | 0x40
 /** …_SEQUENTIAL and …_NOCACHE, as `rbd import-diff` writes. */
 const writeFlags = 0x8 | 0x40
 
-/** @param bytes how many the result must be; null for 0 */
-async function ended(
-  { stallMs }: Pick<LeafMove, 'stallMs'>,
-  what: string,
-  bytes: number | null,
-  start: (completion: Handle) => number,
-): Promise<void> {
-  const calls = libraries()
+/** What librbd was asked for and has not answered yet. */
+interface Begun {
+  what: string
+  completion: Handle
+}
+
+function begin(what: string, start: (completion: Handle) => number): Begun {
   const made = out<Handle>()
-  check(calls.createCompletion(null, null, made), what)
+  check(libraries().createCompletion(null, null, made), what)
   const [completion] = made
   check(start(completion), what)
+  return { what, completion }
+}
+
+/** @param wanted what the result must be: the bytes of a read, 0 of a write */
+async function ended({ what, completion }: Begun, wanted: number, { stallMs }: { stallMs: number }): Promise<void> {
+  const calls = libraries()
   // a turn in another thread costs more than many a read
   if (calls.isComplete(completion) === 0) await inTime(aside(calls.waitFor, completion), stallMs, what)
   const result = Number(calls.resultOf(completion))
   calls.release(completion)
   check(result, what)
-  if (result !== (bytes ?? 0)) throw new LibrbdError(`${what}: ${result} bytes came`, constants.errno.EIO)
+  if (result !== wanted) throw new LibrbdError(`${what}: ${result} bytes came`, constants.errno.EIO)
 }
 
 async function inTime(end: Promise<unknown>, stallMs: number, what: string): Promise<void> {

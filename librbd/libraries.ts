@@ -25,6 +25,7 @@ export interface Libraries {
   shutdown: Call<[Handle], undefined>
   openPool: Call<[Handle, string, Out<Handle>]>
   closePool: Call<[Handle], undefined>
+  failWhenFull: Call<[Handle], undefined>
   fsid: Call<[Handle, Buffer, number]>
   blocklist: Call<[Handle, string, number]>
   readObject: Call<[Handle, string, Buffer, number, number]>
@@ -112,6 +113,7 @@ function load(): Libraries {
     shutdown: rados.func('void rados_shutdown(void *cluster)'),
     openPool: rados.func('int rados_ioctx_create(void *cluster, const char *pool, _Out_ void **ioctx)'),
     closePool: rados.func('void rados_ioctx_destroy(void *ioctx)'),
+    failWhenFull: rados.func('void rados_set_pool_full_try(void *ioctx)'),
     fsid: rados.func('int rados_cluster_fsid(void *cluster, void *text, size_t length)'),
     blocklist: rados.func('int rados_blocklist_add(void *cluster, const char *address, uint32_t seconds)'),
     readObject: rados.func(

@@ -91,6 +91,12 @@ export interface Copy {
   sourceComparedSince?: string | undefined
 }
 
+/** A copy as `writeCopy` made it. */
+export interface WrittenCopy extends Copy {
+  /** Earlier copies of the volume that are known to lack something that the source did not name; told each time. */
+  suspects?: Copy[] | undefined
+}
+
 /** The outcome of reading a copy back. */
 export interface Verification {
   /** `suspect`: it could not be read back, but whether that is the copy's fault is not certain. */
@@ -186,7 +192,7 @@ export interface Target {
     options?: WriteOptions,
   ): Promise<Fit>
   /** @param base the copy to build upon, or null for a full one; a target may ignore it */
-  writeCopy(capture: Capture, base: Copy | null, context: CopyContext, options?: WriteOptions): Promise<Copy>
+  writeCopy(capture: Capture, base: Copy | null, context: CopyContext, options?: WriteOptions): Promise<WrittenCopy>
   /** Only reads the copy. @param capture while it still exists; without it the recorded root hash is compared */
   verifyCopy(copy: Copy, capture: Capture | null, context: CopyContext): Promise<Verification>
   /** Writes state, root hash, reason and time on the target itself, so that a rebuild finds them. */

@@ -9,13 +9,13 @@ import {
   workflowInfo,
 } from '@temporalio/workflow'
 import type { ControlActivities } from '../activities/control-activities.js'
-import type { Capture, Copy } from '../targets/target.js'
+import type { Capture, Copy, WrittenCopy } from '../targets/target.js'
 import { type ArchivePermit, permitOf } from './archive-permit.js'
 import { type Brakes, watchBrakes } from './brakes.js'
 import { concludeArchive } from './conclude-archive.js'
 import { failureOf, hadEarlierAttempts, workerAway } from './failure-of.js'
 import type { ArchiveOutcome, ArchiveRequest, TargetOutcome, TargetPlan } from './messages.js'
-import { copiedSignal, laneFreedSignal, outcomeQuery } from './messages.js'
+import { copiedSignal, copyChangedSignal, laneFreedSignal, outcomeQuery } from './messages.js'
 import { moveActivities } from './move-activities.js'
 import { finishing, moversOf, nearTarget } from './near-target.js'
 import { removeSoon, removeTemporaries } from './remove-temporaries.js'
@@ -135,7 +135,9 @@ async function copyTo(
 ): Promise<void> {
   if (mine.failure !== null) return freeLane(request, plan.target)
   try {
-    mine.copy = await writeCopy(request, plan, capture)
+    const { suspects = [], ...copy } = await writeCopy(request, plan, capture)
+    mine.copy = copy
+    await tellChanged(request, suspects)
     await freeLane(request, plan.target)
     await brakes.safePoint([plan.target], (reasons) => {
       showArchive(request, outcome, 'paused', reasons)
@@ -162,7 +164,7 @@ async function giveUp(request: ArchiveRequest, outcome: ArchiveOutcome, plan: Ta
   await freeLane(request, plan.target)
 }
 
-async function writeCopy({ volume, pace }: ArchiveRequest, plan: TargetPlan, capture: Capture): Promise<Copy> {
+async function writeCopy({ volume, pace }: ArchiveRequest, plan: TargetPlan, capture: Capture): Promise<WrittenCopy> {
   const { target, force } = plan
   return moveActivities(plan.writeQueue, pace).writeCopy.executeWithOptions(
     { summary: `copy ${volume.name || volume.id} to ${target}` },
@@ -193,6 +195,19 @@ async function verifyCopy(
   return CancellationScope.nonCancellable(async () =>
     nearTarget(near, async (acts) => acts.markCopy.executeWithOptions(marking, [{ target, copy, mark }]), tell),
   )
+}
+
+/** What counts as verified must not be what was found out not to be. */
+async function tellChanged({ entity }: ArchiveRequest, copies: Copy[]): Promise<void> {
+  if (entity === null) return
+  for (const copy of copies) {
+    try {
+      await getExternalWorkflowHandle(entity).signal(copyChangedSignal, copy)
+    } catch (error) {
+      if (isCancellation(error)) throw error
+      log.info('nobody wants to know of the copy', { entity, point: copy.point })
+    }
+  }
 }
 
 /** The lane's holder is told at once; one that is gone will find the copy on the target. */

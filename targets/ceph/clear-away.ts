@@ -8,7 +8,7 @@ import { removeTree } from './tree-store.js'
 /**
  * Removes what attempts without a manifest left on an image: RBD snapshots of this archive and of whoever wrote last, and
  * that one's tree.
- * @param what.keep the copy whose part is taken up again: its tree stays
+ * @param what.keep the copy that is written now: its tree is written over, by whom ever
  */
 export async function clearAway(
   asking: Asking,

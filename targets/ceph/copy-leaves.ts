@@ -69,7 +69,7 @@ export async function copyLeaves(job: WriteJob, course: Course): Promise<void> {
         const { length } = extentOf(leaf, sizeBytes)
         await pace(leaf * leafBytes, work.isLikelyHole ? 0 : length)
         const written = course.count.writtenBytes - segment.writtenBytes
-        const isFull = written >= segmentBytes || (written > 0 && performance.now() - segment.since >= segmentMs)
+        const isFull = written >= segmentBytes || performance.now() - segment.since >= segmentMs
         if (onSegment !== undefined && isFull) {
           await moving.land()
           await ask(asking, 'flush', course.head, { timeoutMs: setting.pace.stallMs })

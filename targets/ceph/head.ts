@@ -1,6 +1,6 @@
 /** What an image's head holds before it is written to: a killed attempt may have left anything (design section 7, leftovers). */
 import { CommandFailed } from '../../source/command-errors.js'
-import { ask, imageAt, type Asking } from './asking.js'
+import { ask, imageAt, isImageMissing, type Asking } from './asking.js'
 import type { Manifest } from './manifest.js'
 import { touchedLeaves } from './touched-leaves.js'
 
@@ -16,16 +16,30 @@ export interface Head {
   size: number
 }
 
-/** Content when it is there already. */
+/** Content when it is there already; half of one, whose maker or remover was killed, is made anew. */
 export async function createImage(asking: Asking, image: string, size: number): Promise<void> {
+  const create = async () => ask(asking, 'createImage', { ...imageAt(asking, image), size, features }, { image })
   try {
-    await ask(asking, 'createImage', { ...imageAt(asking, image), size, features }, { image })
+    await create()
   } catch (error) {
     if (!(error instanceof CommandFailed) || error.exitCode !== 17) throw error
+    if (await exists(asking, image)) return
+    await ask(asking, 'removeImage', imageAt(asking, image), { image })
+    await create()
   }
 }
 
-/** Opens the head for one act, and with it takes the image's lock; nobody else has it (fence.ts). */
+async function exists(asking: Asking, image: string): Promise<boolean> {
+  try {
+    await ask(asking, 'imageInfo', imageAt(asking, image), { image })
+    return true
+  } catch (error) {
+    if (isImageMissing(error)) return false
+    throw error
+  }
+}
+
+/** Opens the head for one act. Whoever has it open is shut out by the next attempt (fence.ts). */
 export async function withHead<T>(asking: Asking, image: string, act: (head: Head) => Promise<T>): Promise<T> {
   const head = await ask(asking, 'openImage', { ...imageAt(asking, image), snapshot: null, write: true }, { image })
   try {

@@ -11,13 +11,14 @@ import { toCopy } from './to-copy.js'
 export type Mark = Pick<Copy, 'state' | 'rootHash' | 'hashedBytes' | 'verifiedAt' | 'reason'>
 
 /** @throws CodedError `CK-COPY-GONE`, `CK-COPY-NOT-OURS` */
-export async function markCopy(setting: CephSetting, copy: Copy, mark: Mark, context: CopyContext): Promise<Copy> {
+export async function markCopy(setting: CephSetting, copy: Copy, verdict: Mark, context: CopyContext): Promise<Copy> {
   const seals = await openSeals(setting.options.macKey.file)
   return withAsking(setting, 'write', context.signal, async (asking) => {
     const stored = await findCopy(setting, asking, seals, copy)
     const { image, copySnapshot } = stored.manifest
     // the mark is of what was read: a copy that was written anew since then was not
     if (String(copySnapshot.id) !== copy.ref['snapshotId']) throw copyGone(copy, 'was written anew since')
+    const mark = judged(stored, verdict)
     await writeMark(asking, seals, stored, mark)
     return {
       ...toCopy(setting, { ...stored, mark: { ...mark, copySnapshotId: copySnapshot.id } }),
@@ -25,6 +26,12 @@ export async function markCopy(setting: CephSetting, copy: Copy, mark: Mark, con
       ref: { ...copy.ref, image },
     }
   })
+}
+
+/** Its own tree proves what a copy holds, not that nothing was missed: a suspect copy is never a verified one again. */
+function judged({ mark }: StoredCopy, verdict: Mark): Mark {
+  const { state, verifiedAt, reason } = mark
+  return state === 'suspect' && verdict.state === 'verified' ? { ...verdict, state, verifiedAt, reason } : verdict
 }
 
 export async function writeMark(

@@ -1,6 +1,9 @@
 import { setMeta } from './image-meta.js'
-import type { StoredCopy } from './image-state.js'
+import type { Copy, WrittenCopy } from '../target.js'
+import type { ImageState, StoredCopy } from './image-state.js'
 import { markMeta } from './names.js'
+import type { CephSetting } from './setting.js'
+import { toCopy } from './to-copy.js'
 import type { WriteJob } from './write-job.js'
 
 /**
@@ -13,10 +16,18 @@ export async function markSuspects(
   reason: string,
 ): Promise<void> {
   const since = comparedAt[0] ?? ''
-  for (const { key, manifest, mark } of state.copies) {
+  for (const one of state.copies) {
+    const { key, manifest, mark } = one
     if (manifest.lineage !== lineage || manifest.capturedAt <= since) continue
     if (mark.state !== 'verified' && mark.state !== 'unverified') continue
-    const suspect = { ...mark, state: 'suspect', reason, copySnapshotId: manifest.copySnapshot.id }
+    const suspect = { ...mark, state: 'suspect' as const, reason, copySnapshotId: manifest.copySnapshot.id }
     await setMeta(asking, image, markMeta(key), seals.seal('mark', `${image}@${key}`, suspect))
+    one.mark = suspect
   }
+}
+
+/** A copy, and which others of its image are suspect: whoever counts copies must know. */
+export function withSuspects(setting: CephSetting, copy: Copy, { copies }: ImageState): WrittenCopy {
+  const suspects = copies.filter(({ mark }) => mark.state === 'suspect').map((one) => toCopy(setting, one))
+  return suspects.length === 0 ? copy : { ...copy, suspects }
 }

@@ -1,5 +1,6 @@
 /** Reads a copy back from its RBD snapshot and compares it, leaf by leaf, with the tree that was made from the source. */
 import { CodedError } from '../../errors/coded-error.js'
+import { CommandFailed } from '../../source/command-errors.js'
 import { leafBytes, leafHashBytes, zeroLeafHash } from '../../source/hash-fold.js'
 import { rootOfLeaves } from '../../source/root-of-leaves.js'
 import type { Copy, CopyContext, Verification } from '../target.js'
@@ -36,8 +37,10 @@ async function verify(
   context.report({ phase: 'looking at the copy' })
   let { state, stored } = await look()
   const isFirst = stored !== undefined && stored.mark.verifiedAt === null && copy.verifiedAt === null
-  if (isFirst) {
-    // whoever wrote it may not have been dead: nobody writes to it any more from here on
+  const writer = state?.writer ?? null
+  if (isFirst && (writer === null || keyOf(writer) === keyOf(copy))) {
+    // whoever wrote it may not have been dead: nobody writes to it any more from here on. Who writes the next one has
+    // looked for that already, and is left alone
     await fence(asking, image, setting.log, context.signal)
     ;({ state, stored } = await look())
   }
@@ -157,11 +160,22 @@ async function compareLeaf(reading: Reading, leaf: number, wanted: Buffer, isLik
   const { setting, asking, open, hashedBytes } = reading
   const { stallMs } = setting.pace
   const given = { from: open, ...extentOf(leaf, hashedBytes), isLikelyHole, to: null, stallMs }
-  const { hash, readBytes } = await ask(asking, 'moveLeaf', given, { timeoutMs: 3 * stallMs })
+  const { hash, readBytes } = await ask(asking, 'moveLeaf', given, { timeoutMs: 3 * stallMs }).catch(
+    (error: unknown) => {
+      throw isUnreadable(error)
+        ? new Differs(`the block at ${leaf * leafBytes} cannot be read`, reading.readBytes)
+        : error
+    },
+  )
   reading.readBytes += readBytes
   if (wanted.equals(hash)) return
   const place = leaf * leafBytes
   throw new Differs(`the block at ${place} reads back as other bytes than the capture had`, reading.readBytes)
+}
+
+/** EIO: every replica of it is damaged. */
+function isUnreadable(error: unknown): boolean {
+  return error instanceof CommandFailed && error.exitCode === 5
 }
 
 /** What is read by its name is this copy only as long as the RBD snapshot of this name is that of the manifest. */

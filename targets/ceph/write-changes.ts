@@ -3,6 +3,7 @@ import { CodedError } from '../../errors/coded-error.js'
 import type { Piece } from '../../librbd/leaf-acts.js'
 import { leafBytes, zeroLeafHash } from '../../source/hash-fold.js'
 import { leafCount } from '../../source/root-of-leaves.js'
+import type { Copy } from '../target.js'
 import { copyLeaves, type LeafWork } from './copy-leaves.js'
 import { headIsCopy, withHead, type Head } from './head.js'
 import type { StoredCopy } from './image-state.js'
@@ -10,7 +11,7 @@ import { isInTurn } from './in-turn.js'
 import { extentOf, zeroPiece } from './leaves.js'
 import { touchedLeaves } from './touched-leaves.js'
 import { readPiece } from './tree-store.js'
-import type { WriteJob, Written } from './write-job.js'
+import type { Finish, WriteJob } from './write-job.js'
 
 /** A block that the source called unchanged is not what the copy has. */
 export class Inherited extends CodedError {
@@ -28,23 +29,19 @@ export class Inherited extends CodedError {
 }
 
 /**
- * @param finish makes the RBD snapshot; asked when all is written and the source has confirmed
- * @throws CodedError `CK-SOURCE-BASE-LOST` before anything is written, when the source no longer has the base; `Inherited`;
+ * @param finish makes a copy of what is written; asked when the source has confirmed
+ * @throws CodedError `CK-SOURCE-BASE-LOST` when the source does not have the base, or no longer; `Inherited`;
  * `CK-CAPTURE-LOST`
  */
-export async function writeChanges(
-  job: WriteJob,
-  base: StoredCopy,
-  finish: (head: Head) => Promise<void>,
-): Promise<Written> {
+export async function writeChanges(job: WriteJob, base: StoredCopy, finish: Finish): Promise<Copy> {
   const { snapshotName, snapshotId } = base.manifest
   const since = { name: snapshotName, id: Number(snapshotId) }
   await job.source.confirm(since)
   return withHead(job.asking, job.image, async (opened) => {
-    const written = await writeOn(job, opened, base)
+    await job.mustStillWrite()
+    const { head, count } = await writeOn(job, opened, base)
     await job.source.confirm(since)
-    await finish(written.head)
-    return { read: 'changes', base, ...written.count }
+    return finish(head, { read: 'changes', base, ...count })
   })
 }
 

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { CodedError } from '../../errors/coded-error.js'
 import { rootOfLeaves } from '../../source/root-of-leaves.js'
-import type { Capture, Copy, CopyContext } from '../target.js'
+import type { Capture, Copy, CopyContext, WrittenCopy } from '../target.js'
 import { ask, withAsking } from './asking.js'
 import { locateCapture, openCapture } from './capture-source.js'
 import { clearAway } from './clear-away.js'
@@ -11,40 +11,48 @@ import { explainFull } from './explain-full.js'
 import { fence } from './fence.js'
 import { createImage, type Head } from './head.js'
 import { readImage, unmarked, type ImageState, type StoredCopy } from './image-state.js'
-import { setMeta } from './image-meta.js'
 import { manifestOf } from './manifest-of.js'
 import { imageName, keyOf, manifestMeta, snapshotNameOf } from './names.js'
 import { mustBeOtherCluster } from './same-cluster.js'
 import { openSeals } from './seal.js'
 import type { CephSetting } from './setting.js'
-import { markSuspects } from './suspects.js'
+import { markSuspects, withSuspects } from './suspects.js'
 import { toCopy } from './to-copy.js'
 import { pieceReader, piecesOf, readPieces } from './tree-store.js'
 import { Inherited, writeChanges } from './write-changes.js'
-import type { WriteJob, Written } from './write-job.js'
+import type { Finish, WriteJob, Written } from './write-job.js'
 import { writeWhole } from './write-whole.js'
 import { forgetWriter, keepWriter, mustBeWriter } from './writer-record.js'
 
 /** @throws CodedError `CK-CAPTURE-LOST`, `CK-SAME-CLUSTER`, `CK-TARGET-…`, `CK-WRITER-REPLACED`, `CK-SOURCE-…` */
-export async function writeCopy(setting: CephSetting, capture: Capture, context: CopyContext): Promise<Copy> {
+export async function writeCopy(setting: CephSetting, capture: Capture, context: CopyContext): Promise<WrittenCopy> {
   const seals = await openSeals(setting.options.macKey.file)
   return withAsking(setting, 'write', context.signal, async (asking) => {
     context.report({ phase: 'looking at the target' })
     const image = imageName(capture.volume)
     const found = await readImage(asking, seals, image)
-    const done = found?.copies.find(({ key }) => key === keyOf(capture))
-    if (done?.isThere === true && done.mark.state !== 'removing') {
+    const done = copyOf(found, capture)
+    if (found !== null && done !== undefined) {
       // killed just after the manifest
-      if (found?.writer != null && keyOf(found.writer) === done.key) await forgetWriter(asking, image)
-      return toCopy(setting, done)
+      if (found.writer !== null && keyOf(found.writer) === done.key) await forgetWriter(asking, image)
+      return withSuspects(setting, toCopy(setting, done), found)
     }
-    const job = await prepare({ setting, seals, asking, capture, context, image }, found)
     try {
-      return await commit(job, await write(job))
+      const job = await prepare({ setting, seals, asking, capture, context, image }, found)
+      // another attempt got there before it was shut out
+      const meanwhile = copyOf(job.state, capture)
+      if (meanwhile === undefined) return withSuspects(setting, await write(job), job.state)
+      await forgetWriter(asking, image)
+      return withSuspects(setting, toCopy(setting, meanwhile), job.state)
     } catch (error) {
       throw await explainFull(setting, error)
     }
   })
+}
+
+function copyOf(state: ImageState | null, capture: Capture): StoredCopy | undefined {
+  const key = keyOf(capture)
+  return state?.copies.find((one) => one.key === key && one.isThere && one.mark.state !== 'removing')
 }
 
 /** Opens the capture, and makes sure that nobody else writes to the image and that nothing of others is left on it. */
@@ -61,13 +69,15 @@ async function prepare(
   const token = randomBytes(6).toString('hex')
   const part = partOf(setting, found, key, sizeBytes)
   await fence(asking, image, setting.log, context.signal)
-  // whoever was not caught by the fence learns from the record that another attempt writes
+  // whoever opens the image from now on learns from the record that another attempt writes
   const writer = { ...writerOf(setting, capture, token, sizeBytes), part }
   await keepWriter(asking, seals, image, writer)
+  // and who opened it in between, before the record was there, is shut out as well
+  await fence(asking, image, setting.log, context.signal)
   const state = await readImage(asking, seals, image)
   if (state === null) throw imageRemoved(image)
   const { archiveId } = capture
-  await clearAway(asking, state, { archiveId, writer: found?.writer ?? null, keep: part === null ? null : key })
+  await clearAway(asking, state, { archiveId, writer: found?.writer ?? null, keep: key })
   const mustStillWrite = async () => mustBeWriter(asking, seals, image, token)
   return {
     ...given,
@@ -106,12 +116,15 @@ function imageRemoved(image: string): CodedError {
   })
 }
 
-async function write(job: WriteJob): Promise<Written> {
+async function write(job: WriteJob): Promise<Copy> {
   const { setting, capture, context, image, key, state } = job
   const good = goodCopies({ copies: state.copies, key, pieceLeaves: setting.pace.pieceLeaves })
   const against = good[0] ?? null
   const bases = capture.maker === 'rbd' ? good.filter(({ manifest }) => manifest.maker === 'rbd').slice(0, 3) : []
-  const finish = async (head: Head) => makeSnapshot(job, head)
+  const finish: Finish = async (head, written) => {
+    await makeSnapshot(job, head)
+    return commit(job, head, written)
+  }
   if (job.part !== null) return writeWhole(job, against, finish)
   for (const base of bases) {
     try {
@@ -146,7 +159,7 @@ function goodCopies(of: { copies: StoredCopy[]; key: string; pieceLeaves: number
 }
 
 /** The manifest makes a copy of what was written. */
-async function commit(job: WriteJob, written: Written): Promise<Copy> {
+async function commit(job: WriteJob, head: Head, written: Written): Promise<Copy> {
   const { setting, asking, seals, image, key, sizeBytes, snapshotName } = job
   const { pieceLeaves } = setting.pace
   // as it lies there: what cannot be read back is not counted upon
@@ -162,7 +175,9 @@ async function commit(job: WriteJob, written: Written): Promise<Copy> {
   }
   const manifest = manifestOf(job, written, { name: made.name, id: made.id }, rootHash)
   await job.mustStillWrite()
-  await setMeta(asking, image, manifestMeta(key), seals.seal('manifest', image, manifest))
+  // with the head open: an attempt that takes over now shuts this one out
+  const given = { at: head, key: manifestMeta(key), value: seals.seal('manifest', image, manifest) }
+  await ask(asking, 'setMeta', given, { image })
   await forgetWriter(asking, image)
   return toCopy(setting, { key, manifest, mark: unmarked(manifest), isThere: true })
 }

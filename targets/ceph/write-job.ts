@@ -1,6 +1,7 @@
-import type { Capture, CopyContext } from '../target.js'
+import type { Capture, Copy, CopyContext } from '../target.js'
 import type { Asking } from './asking.js'
 import type { CaptureSource } from './capture-source.js'
+import type { Head } from './head.js'
 import type { ImageState, StoredCopy } from './image-state.js'
 import type { Writer } from './manifest.js'
 import type { Seals } from './seal.js'
@@ -41,6 +42,9 @@ export interface Written {
   readBytes: number
   writtenBytes: number
 }
+
+/** Makes a copy of what was written to the head, which is still open. */
+export type Finish = (head: Head, written: Written) => Promise<Copy>
 
 /** Tells progress no more often than is worth a heartbeat, and keeps to the bandwidth. */
 export function pacer({ context, sizeBytes }: Pick<WriteJob, 'context' | 'sizeBytes'>, phase: string) {

@@ -1,7 +1,9 @@
 /** Reads the whole capture and writes what the image does not hold yet; taken up again where its last segment ended. */
 import type { Piece } from '../../librbd/leaf-acts.js'
+import { CodedError } from '../../errors/coded-error.js'
 import { leafBytes, zeroLeafHash } from '../../source/hash-fold.js'
 import { leafCount } from '../../source/root-of-leaves.js'
+import type { Copy } from '../target.js'
 import { copyLeaves, type LeafWork } from './copy-leaves.js'
 import { headIsCopy, headIsZero, resized, withHead, type Head } from './head.js'
 import type { StoredCopy } from './image-state.js'
@@ -9,26 +11,20 @@ import { extentOf, zeroPiece } from './leaves.js'
 import type { Writer } from './manifest.js'
 import { touchedLeaves } from './touched-leaves.js'
 import { readPiece } from './tree-store.js'
-import type { WriteJob, Written } from './write-job.js'
+import type { Finish, WriteJob } from './write-job.js'
 
 /**
  * @param against a verified copy in the image: leaves that it has already are not written again
- * @param finish makes the RBD snapshot; asked when all is written and the source has confirmed
+ * @param finish makes a copy of what is written; asked when the source has confirmed
  */
-export async function writeWhole(
-  job: WriteJob,
-  against: StoredCopy | null,
-  finish: (head: Head) => Promise<void>,
-): Promise<Written> {
-  return withHead(job.asking, job.image, async (opened) => writeOn(job, opened, against, finish))
+export async function writeWhole(job: WriteJob, against: StoredCopy | null, finish: Finish): Promise<Copy> {
+  return withHead(job.asking, job.image, async (opened) => {
+    await job.mustStillWrite()
+    return writeOn(job, opened, against, finish)
+  })
 }
 
-async function writeOn(
-  job: WriteJob,
-  opened: Head,
-  against: StoredCopy | null,
-  finish: (head: Head) => Promise<void>,
-): Promise<Written> {
+async function writeOn(job: WriteJob, opened: Head, against: StoredCopy | null, finish: Finish): Promise<Copy> {
   const { context, source, sizeBytes } = job
   const part = job.part === null ? null : await pieceSoFar(job, job.part)
   context.report({ phase: 'preparing the image' })
@@ -41,7 +37,8 @@ async function writeOn(
     touched: touchedLeaves(source.asking, source.open, {
       since: null,
       from: leaf * leafBytes,
-      wholeObject: source.wholeObject,
+      // a whole read is what finds out that an object map was wrong
+      wholeObject: source.wholeObject && against === null,
       stallMs: job.setting.pace.stallMs,
     }),
     from: { leaf, hashes: part?.hashes ?? null },
@@ -54,8 +51,7 @@ async function writeOn(
     },
   })
   await source.confirm(null)
-  await finish(head)
-  return { read: 'whole', base: against, ...count }
+  return finish(head, { read: 'whole', base: against, ...count })
 }
 
 async function headFor(
@@ -81,7 +77,8 @@ function workOf(
   if (touched === null) {
     const zero = zeroLeafHash(extent.length)
     if (unless?.equals(zero) === true) return { hash: zero }
-    return { write: [{ ...extent, zero: true }], unless, isLikelyHole: true }
+    // a hole is made zero; what turns out to be none is written as it was read
+    return { write: [{ ...extent, zero: false }], unless, isLikelyHole: true }
   }
   return { write: against === null ? touched : withZeros(touched, extent), unless, isLikelyHole: false }
 }
@@ -113,7 +110,7 @@ async function hashesOf(job: WriteJob, against: StoredCopy | null, index: number
   const count = Math.min(pieceLeaves, leafCount(job.sizeBytes) - first)
   const piece = zeroPiece(first, count, job.sizeBytes)
   if (against === null || index >= against.manifest.pieces) return piece
-  const stored = await readPiece(job.asking, against.key, index)
+  const stored = await readGood(job.asking, against.key, index)
   // without its hashes, everything is written: no hash is of zero bytes
   if (stored === null) return Buffer.alloc(piece.length)
   stored.copy(piece)
@@ -124,6 +121,16 @@ async function hashesOf(job: WriteJob, against: StoredCopy | null, index: number
 async function pieceSoFar({ asking, key }: WriteJob, part: NonNullable<Writer['part']>) {
   const index = Math.floor(part.leaf / part.pieceLeaves)
   if (part.leaf % part.pieceLeaves === 0) return { ...part, hashes: Buffer.alloc(0) }
-  const hashes = await readPiece(asking, key, index)
+  const hashes = await readGood(asking, key, index)
   return hashes === null ? null : { ...part, hashes }
+}
+
+/** null also for one that is damaged: a whole read needs none. */
+async function readGood(...piece: Parameters<typeof readPiece>): Promise<Buffer | null> {
+  try {
+    return await readPiece(...piece)
+  } catch (error) {
+    if (error instanceof CodedError && error.code === 'CK-TREE-DAMAGED') return null
+    throw error
+  }
 }

@@ -260,6 +260,29 @@ describe('a leaf', () => {
     expect((await shop.exported(`volumes/${name}`)).equals(expected)).toBe(true)
   })
 
+  it('is written in a thousand pieces, as a database leaves them, eight leaves at once', async () => {
+    const { name, before } = await destination()
+    const expected = Buffer.from(before)
+    const pieceBytes = 2048
+    await acting(async (doIt) => {
+      const { from, open } = await openBoth(doIt, name)
+      const moves = leaves.map((leaf) => {
+        const { offset, length } = extentOf(leaf)
+        const count = Math.floor(length / (2 * pieceBytes))
+        const pieces = Array.from({ length: count }, (_, at): Piece => ({
+          offset: offset + 2 * at * pieceBytes,
+          length: pieceBytes,
+          zero: false,
+        }))
+        for (const piece of pieces) content.copy(expected, piece.offset, piece.offset, piece.offset + pieceBytes)
+        return { from, offset, length, isLikelyHole: false, to: { open, pieces, unless: null }, stallMs }
+      })
+      await Promise.all(moves.map(async (move) => doIt('moveLeaf', move)))
+      await doIt('flush', { open })
+    })
+    expect((await shop.exported(`volumes/${name}`)).equals(expected)).toBe(true)
+  })
+
   it('is not written when it has the hash that it should have, and is when it has another', async () => {
     const { name, before } = await destination()
     const expected = Buffer.from(before)

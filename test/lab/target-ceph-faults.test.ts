@@ -142,6 +142,14 @@ describe('inherited: the source leaves out a block that changed', () => {
       'suspect',
       'verified',
     ])
+    // whoever counts copies is told with each copy, and reading it back makes it no better
+    const { suspects } = await bench.open({ options }).writeCopy(third, null, contextFor().context)
+    expect(suspects?.map(({ point }) => point)).toEqual([second.point])
+    const { state, rootHash, reason } = await bench.open({ options }).verifyCopy(second, null, contextFor().context)
+    expect(state).toBe('verified')
+    const mark = { state, rootHash, reason, verifiedAt: new Date().toISOString() }
+    const marked = await bench.open({ options }).markCopy(second, mark, contextFor().context)
+    expect(marked.state).toBe('suspect')
   })
 
   it('is found at once where the block is in its turn', async () => {
