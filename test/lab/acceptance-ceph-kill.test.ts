@@ -123,7 +123,7 @@ it('archives it, undisturbed', async () => {
   tookMs = performance.now() - begun
 })
 
-it.each(moments(kills, roll).map((moment, n) => ({ moment, n })))(
+it.each(moments(kills, roll).map((moment, at) => ({ moment, n: at + 1 })))(
   `archives it though the mover is killed on the way (CK_SEED=${seed}, kill $n)`,
   async ({ moment }) => {
     const before = (await cinderkeep.archives(volume.id)).length
