@@ -263,18 +263,13 @@ describe('a leaf', () => {
   it('is written in a thousand pieces, as a database leaves them, eight leaves at once', async () => {
     const { name, before } = await destination()
     const expected = Buffer.from(before)
-    const pieceBytes = 2048
     await acting(async (doIt) => {
       const { from, open } = await openBoth(doIt, name)
       const moves = leaves.map((leaf) => {
         const { offset, length } = extentOf(leaf)
-        const count = Math.floor(length / (2 * pieceBytes))
-        const pieces = Array.from({ length: count }, (_, at): Piece => ({
-          offset: offset + 2 * at * pieceBytes,
-          length: pieceBytes,
-          zero: false,
-        }))
-        for (const piece of pieces) content.copy(expected, piece.offset, piece.offset, piece.offset + pieceBytes)
+        const piece = (at: number): Piece => ({ offset: offset + at * 4096, length: 2048, zero: false })
+        const pieces = Array.from({ length: Math.floor(length / 4096) }, (_, at) => piece(at))
+        for (const one of pieces) content.copy(expected, one.offset, one.offset, one.offset + one.length)
         return { from, offset, length, isLikelyHole: false, to: { open, pieces, unless: null }, stallMs }
       })
       await Promise.all(moves.map(async (move) => doIt('moveLeaf', move)))

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { ApplicationFailure } from '@temporalio/common'
 import { pointsQuery, statusQuery } from '../../workflows/messages.js'
@@ -78,6 +79,27 @@ describe('a Cinder that answers slowly', () => {
     await eventually('the other hint has arrived', async () => (await status()).seen.length === 2)
     looking.open()
     await eventually('its archive', async () => (await points()).length === 1)
+  })
+})
+
+describe('what a later archive finds out', () => {
+  it('makes earlier copies suspect', async () => {
+    rig = await workflowRig()
+    const { writeCopy } = rig.acts
+    await rig.hint('volume.create.end')
+    const [first] = await eventually('a point', async () => (await points()).length === 1 && points())
+    const [copy] = first?.copies ?? []
+    if (copy === undefined) throw new Error('no copy')
+    // points of one second share a name
+    await sleep(1100)
+    const suspects = [{ ...copy, state: 'suspect' as const, reason: 'a block was missed' }]
+    rig.acts.writeCopy = async (request) => ({ ...(await writeCopy(request)), suspects })
+    await rig.hint('volume.create.end')
+    await eventually('two points', async () => (await points()).length === 2)
+    const states = Object.fromEntries((await points()).map(({ point, copies }) => [point, copies[0]]))
+    expect(states[copy.point]).toMatchObject({ state: 'suspect', reason: 'a block was missed' })
+    expect(Object.values(states).some((one) => one?.state === 'verified')).toBe(true)
+    expect(Object.values(states).every((one) => one !== undefined && !('suspects' in one))).toBe(true)
   })
 })
 
