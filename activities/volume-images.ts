@@ -4,7 +4,7 @@ import { matchPattern } from '../source/match-pattern.js'
 import type { RbdSourceOptions, SourcesOptions } from '../source/options.js'
 import type { RbdAccess } from '../source/rbd-access.js'
 import type { ImageName } from '../source/rbd-command.js'
-import { listRbdSnapshots, type RbdSnapshot } from '../source/rbd-queries.js'
+import { listAllRbdSnapshots, type RbdSnapshot } from '../source/rbd-queries.js'
 import {
   createRbdSnapshot,
   listImageMeta,
@@ -20,7 +20,7 @@ import {
 export interface VolumeImages {
   /** For messages. */
   pool: string
-  /** @param image a name, or the id of one that waits in the trash @returns null when there is no such image */
+  /** Those whose removal was broken off too. @param image a name, or the id of one that waits in the trash @returns null when there is no such image */
   snapshots(image: ImageName): Promise<RbdSnapshot[] | null>
   /** @throws CodedError `CK-CAPTURE-LOST`, `CK-SOURCE-IMAGE-MISSING` */
   createSnapshot(image: string, name: string): Promise<RbdSnapshot>
@@ -51,7 +51,7 @@ function volumeImages(access: RbdSourceOptions): VolumeImages {
     pool: access.pool,
     snapshots: async (image) => {
       try {
-        return await listRbdSnapshots(access, image)
+        return await listAllRbdSnapshots(access, image)
       } catch (error) {
         if (error instanceof CodedError && error.code === 'CK-SOURCE-IMAGE-MISSING') return null
         throw error

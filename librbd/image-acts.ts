@@ -9,8 +9,11 @@ import type { ImageAt, Place } from './places.js'
 /** An RBD snapshot, its image's size then. */
 interface Snapshot {
   id: number
+  /** Also of one whose removal was broken off: RBD gives it another one first. */
   name: string
   size: number
+  /** Its removal was begun; nobody can read it any more. */
+  isGoing: boolean
 }
 
 export async function imageInfo(at: ImageAt): Promise<{ id: string; size: number }> {
@@ -36,15 +39,27 @@ async function listSnapshots(image: Handle): Promise<Snapshot[]> {
     if (count === 0) return []
     const all = Array.from({ length: count }, (_, index) => {
       const at = index * snapshotBytes
-      return {
-        id: Number(found.readBigUInt64LE(at)),
-        size: Number(found.readBigUInt64LE(at + 8)),
-        name: textAt(found.readBigUInt64LE(at + 16)),
-      }
+      const id = Number(found.readBigUInt64LE(at))
+      const original = originalName(image, id)
+      const name = original ?? textAt(found.readBigUInt64LE(at + 16))
+      return { id, size: Number(found.readBigUInt64LE(at + 8)), name, isGoing: original !== null }
     })
     calls.endSnapshots(found)
     return all
   }
+}
+
+/** librbd.h: RBD_SNAP_NAMESPACE_TYPE_TRASH. Both calls ask what was read with the list. */
+const trash = 2
+
+/** null for one that is not in the image's trash. */
+function originalName(image: Handle, id: number): string | null {
+  const type = out<number>()
+  check(libraries().namespaceOf(image, id, type), 'rbd: snap ls')
+  if (type[0] !== trash) return null
+  const name = Buffer.alloc(1024)
+  check(libraries().originalName(image, id, name, name.length), 'rbd: snap ls')
+  return name.toString('utf8', 0, name.indexOf(0))
 }
 
 export async function createSnapshot({ at, name }: { at: ImageAt; name: string }): Promise<void> {
@@ -53,9 +68,10 @@ export async function createSnapshot({ at, name }: { at: ImageAt; name: string }
   })
 }
 
-export async function removeSnapshot({ at, name }: { at: ImageAt; name: string }): Promise<void> {
+/** By its id: one whose removal was broken off has another name. */
+export async function removeSnapshot({ at, id }: { at: ImageAt; id: number }): Promise<void> {
   await withImage(at, 'write', async (image) => {
-    check(await aside(libraries().removeSnapshot, image, name), `rbd: failed to remove snapshot ${name}`)
+    check(await aside(libraries().removeSnapshot, image, id), `rbd: failed to remove snapshot ${id}`)
   })
 }
 

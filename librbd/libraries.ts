@@ -45,7 +45,9 @@ export interface Libraries {
   resize: Call<[Handle, number]>
   rollback: Call<[Handle, string]>
   createSnapshot: Call<[Handle, string]>
-  removeSnapshot: Call<[Handle, string]>
+  removeSnapshot: Call<[Handle, number]>
+  namespaceOf: Call<[Handle, number, Out<number>]>
+  originalName: Call<[Handle, number, Buffer, number]>
   snapshotId: Call<[Handle, string, Out<Whole>]>
   listSnapshots: Call<[Handle, Buffer, [number]]>
   endSnapshots: Call<[Buffer], undefined>
@@ -141,7 +143,9 @@ function load(): Libraries {
     resize: rbd.func('int rbd_resize(void *image, uint64_t size)'),
     rollback: rbd.func('int rbd_snap_rollback(void *image, const char *name)'),
     createSnapshot: rbd.func('int rbd_snap_create(void *image, const char *name)'),
-    removeSnapshot: rbd.func('int rbd_snap_remove(void *image, const char *name)'),
+    removeSnapshot: rbd.func('int rbd_snap_remove_by_id(void *image, uint64_t id)'),
+    namespaceOf: rbd.func('int rbd_snap_get_namespace_type(void *image, uint64_t id, _Out_ int *type)'),
+    originalName: rbd.func('int rbd_snap_get_trash_namespace(void *image, uint64_t id, void *name, size_t length)'),
     snapshotId: rbd.func('int rbd_snap_get_id(void *image, const char *name, _Out_ uint64_t *id)'),
     listSnapshots: rbd.func('int rbd_snap_list(void *image, void *snapshots, _Inout_ int *most)'),
     endSnapshots: rbd.func('void rbd_snap_list_end(void *snapshots)'),

@@ -10,7 +10,14 @@ import { runCommand, type CommandOptions } from './run-command.js'
 export const rbdTimeoutMs = 120_000
 
 const natural = z.number().int().nonnegative()
-const snapshots = z.array(z.looseObject({ id: natural, name: z.string(), size: natural }))
+const snapshots = z.array(
+  z.looseObject({
+    id: natural,
+    name: z.string(),
+    size: natural,
+    namespace: z.looseObject({ type: z.string(), original_name: z.string().optional() }).optional(),
+  }),
+)
 const info = z.looseObject({ id: z.string(), size: natural })
 const status = z.looseObject({
   // older releases name them in an object instead of a list
@@ -31,7 +38,19 @@ export interface RbdSnapshot {
 
 /** @throws CodedError `CK-SOURCE-IMAGE-MISSING`, `CK-SOURCE-POOL-MISSING`, `CK-SOURCE-DENIED`, `CK-SOURCE-COMMAND` */
 export async function listRbdSnapshots(options: RbdAccess, image: ImageName): Promise<RbdSnapshot[]> {
-  return ask(snapshots, options, ['snap', 'ls'], image)
+  return (await listAllRbdSnapshots(options, image)).flatMap(({ isGoing, ...one }) => (isGoing ? [] : [one]))
+}
+
+/** With those that are being removed: RBD puts them aside under another name first, and who removed them may have died. */
+export async function listAllRbdSnapshots(
+  options: RbdAccess,
+  image: ImageName,
+): Promise<(RbdSnapshot & { isGoing: boolean })[]> {
+  const all = await ask(snapshots, options, ['snap', 'ls'], image, {}, ['--all'])
+  return all.map(({ id, name, size, namespace }) => {
+    const isGoing = namespace?.type === 'trash'
+    return { id, name: isGoing ? (namespace?.original_name ?? name) : name, size, isGoing }
+  })
 }
 
 /** @throws as `listRbdSnapshots` */
@@ -60,8 +79,9 @@ async function ask<T>(
   verb: string[],
   image: ImageName,
   run: CommandOptions = {},
+  rest: string[] = [],
 ): Promise<T> {
-  const command = rbdCommand(options, verb, { image, snapshot: null }, ['--format', 'json'])
+  const command = rbdCommand(options, verb, { image, snapshot: null }, [...rest, '--format', 'json'])
   try {
     return understand(schema, await runCommand(command, { timeoutMs: rbdTimeoutMs, ...run }), command)
   } catch (error) {

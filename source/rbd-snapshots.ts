@@ -4,7 +4,7 @@ import { CodedError } from '../errors/coded-error.js'
 import { CommandFailed } from './command-errors.js'
 import type { RbdAccess } from './rbd-access.js'
 import { explainRbdFailure, rbdCommand, type ImageName } from './rbd-command.js'
-import { listRbdSnapshots, rbdTimeoutMs, type RbdSnapshot } from './rbd-queries.js'
+import { listAllRbdSnapshots, listRbdSnapshots, rbdTimeoutMs, type RbdSnapshot } from './rbd-queries.js'
 import { runCommand } from './run-command.js'
 import { understand } from './understand.js'
 
@@ -39,9 +39,16 @@ export async function removeRbdSnapshot(
   { name, id }: { name: string; id?: number | undefined },
 ): Promise<boolean> {
   try {
-    const found = (await listRbdSnapshots(access, image)).find((one) => one.name === name)
-    if (found === undefined || (id !== undefined && found.id !== id)) return false
-    await change(access, ['snap', 'rm'], image, name)
+    const all = await listAllRbdSnapshots(access, image)
+    const found = all.find((one) => one.name === name && (id === undefined || one.id === id))
+    if (found === undefined) return false
+    // by its id: one whose removal was broken off has another name
+    const one = rbdCommand(access, ['snap', 'rm'], { image, snapshot: null }, [
+      '--snap-id',
+      String(found.id),
+      '--no-progress',
+    ])
+    await runRbd(access, image, one)
     return true
   } catch (error) {
     if (isMissingImage(error) || failedWith(error, errno.missing)) return false

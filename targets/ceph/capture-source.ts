@@ -5,6 +5,7 @@ import type { RbdSnapshot } from '../../source/rbd-queries.js'
 import { baseLost, captureLost } from '../../source/rbd-lost.js'
 import type { RbdPlace, RbdSnapshotRef } from '../../source/source.js'
 import type { Capture } from '../target.js'
+import { findSnapshot } from './copy-snapshots.js'
 import { ask, imageAt, isImageMissing, type Asking } from './asking.js'
 import type { CephSetting } from './setting.js'
 
@@ -64,7 +65,7 @@ export async function openCapture(
   async function find(name: string): Promise<RbdSnapshot | undefined> {
     try {
       const all = await ask(asking, 'snapshots', imageAt(asking, image), { image })
-      return all.find((one) => one.name === name)
+      return findSnapshot(all, name)
     } catch (error) {
       if (isImageMissing(error)) return undefined
       throw error

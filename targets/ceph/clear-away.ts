@@ -19,10 +19,10 @@ export async function clearAway(
   // what such a manifest names cannot be known
   const isUnsure = (archiveId: string): boolean => unreadable.some(({ key }) => key.startsWith(`${archiveId}.`))
   const archives = new Set([what.archiveId, ...(writer === null ? [] : [writer.archiveId])])
-  for (const { id, name } of snapshots) {
-    if (copies.some(({ manifest }) => manifest.copySnapshot.id === id)) continue
+  for (const { id, name, isGoing } of snapshots) {
+    if (!isGoing && copies.some(({ manifest }) => manifest.copySnapshot.id === id)) continue
     if (![...archives].some((one) => isOfArchive(name, one) && !isUnsure(one))) continue
-    await removeSnapshot(asking, image, { name, id })
+    await removeSnapshot(asking, image, { id })
   }
   if (writer === null || isUnsure(writer.archiveId)) return
   const key = keyOf(writer)

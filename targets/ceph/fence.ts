@@ -5,7 +5,6 @@ import { ask, imageAt, placeOf, saysMissing, type Asking } from './asking.js'
 
 /** As long as an act may take at most (design section 5): nobody wakes up after that and goes on writing. */
 const blockSeconds = 7 * 86_400
-/** A blocked client's watch goes with the next map, or when it times out after 30 s. */
 const patienceMs = 90_000
 
 /**
@@ -18,7 +17,8 @@ export async function fence(asking: Asking, image: string, log: Log, signal?: Ab
   const end = performance.now() + patienceMs
   const blocked = new Set<string>()
   for (;;) {
-    const found = await clientsOf(asking, image)
+    // the watch of one that is shut out may stay for minutes (seen on the lab): what it asks for is refused all the same
+    const found = (await clientsOf(asking, image)).filter(({ address, lock }) => lock !== null || !blocked.has(address))
     if (found.length === 0) return
     for (const { address, lock } of found) {
       if (!blocked.has(address)) {

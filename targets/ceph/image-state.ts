@@ -1,7 +1,6 @@
 /** Everything that is known of one image in the pool. */
-import type { RbdSnapshot } from '../../source/rbd-queries.js'
 import { isImageMissing, type Asking } from './asking.js'
-import { listSnapshots } from './copy-snapshots.js'
+import { findSnapshot, listSnapshots, type CopySnapshot } from './copy-snapshots.js'
 import { readMeta } from './image-meta.js'
 import { manifestSchema, markSchema, writerSchema, type Manifest, type StoredMark, type Writer } from './manifest.js'
 import { keyOf, keysIn, manifestMeta, markMeta, writerMeta } from './names.js'
@@ -17,7 +16,7 @@ export interface StoredCopy {
 
 export interface ImageState {
   image: string
-  snapshots: RbdSnapshot[]
+  snapshots: CopySnapshot[]
   /** The oldest capture first. */
   copies: StoredCopy[]
   writer: Writer | null
@@ -43,7 +42,7 @@ export function understandImage(
   seals: Seals,
   image: string,
   meta: ReadonlyMap<string, string>,
-  snapshots: RbdSnapshot[],
+  snapshots: CopySnapshot[],
 ): ImageState {
   const copies: StoredCopy[] = []
   const unreadable: ImageState['unreadable'] = []
@@ -52,7 +51,7 @@ export function understandImage(
     if (typeof manifest === 'string') unreadable.push({ key, why: manifest })
     else {
       const { name, id } = manifest.copySnapshot
-      const isThere = snapshots.some((one) => one.name === name && one.id === id)
+      const isThere = findSnapshot(snapshots, name)?.id === id
       copies.push({ key, manifest, mark: readMark(seals, image, manifest, meta.get(markMeta(key))), isThere })
     }
   }

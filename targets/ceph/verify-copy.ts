@@ -5,7 +5,7 @@ import { leafBytes, leafHashBytes, zeroLeafHash } from '../../source/hash-fold.j
 import { rootOfLeaves } from '../../source/root-of-leaves.js'
 import type { Copy, CopyContext, Verification } from '../target.js'
 import { ask, imageAt, withAsking, type Asking } from './asking.js'
-import { listSnapshots } from './copy-snapshots.js'
+import { findSnapshot, listSnapshots } from './copy-snapshots.js'
 import { fence } from './fence.js'
 import { flight } from './flight.js'
 import { readImage, type StoredCopy } from './image-state.js'
@@ -180,7 +180,7 @@ function isUnreadable(error: unknown): boolean {
 
 /** What is read by its name is this copy only as long as the RBD snapshot of this name is that of the manifest. */
 async function mustBeThere(asking: Asking, { image, copySnapshot }: Manifest, readBytes: number): Promise<void> {
-  const found = (await listSnapshots(asking, image)).find(({ name }) => name === copySnapshot.name)
+  const found = findSnapshot(await listSnapshots(asking, image), copySnapshot.name)
   if (found?.id !== copySnapshot.id) throw new Differs(`its RBD snapshot ${copySnapshot.name} is gone`, readBytes)
 }
 

@@ -6,7 +6,7 @@ import type { Capture, Copy, CopyContext, WrittenCopy } from '../target.js'
 import { ask, withAsking } from './asking.js'
 import { locateCapture, openCapture } from './capture-source.js'
 import { clearAway } from './clear-away.js'
-import { listSnapshots } from './copy-snapshots.js'
+import { findSnapshot, listSnapshots } from './copy-snapshots.js'
 import { explainFull } from './explain-full.js'
 import { fence } from './fence.js'
 import { createImage, type Head } from './head.js'
@@ -167,7 +167,7 @@ async function commit(job: WriteJob, head: Head, written: Written): Promise<Copy
     sizeBytes,
     readPieces(pieceReader(asking, key), key, piecesOf(sizeBytes, pieceLeaves)),
   )
-  const made = (await listSnapshots(asking, image)).find(({ name }) => name === snapshotName)
+  const made = findSnapshot(await listSnapshots(asking, image), snapshotName)
   if (made === undefined) {
     throw new CodedError('CK-TARGET-SNAPSHOT', `${image}@${snapshotName} was made, and does not exist`, {
       cure: 'It is tried again; look who removes RBD snapshots from the pool.',

@@ -275,7 +275,7 @@ describe('a failure in the process', () => {
   it('leaves the process to others: what is not there is told with its errno, and the next act works', async () => {
     const place = placeOf(access)
     await withHands(never, async (hands) => {
-      const unknown = hands.do('removeSnapshot', { at: { place, image }, name: 'none' }, null)
+      const unknown = hands.do('removeSnapshot', { at: { place, image }, id: 2 ** 40 }, null)
       await expect(unknown).rejects.toMatchObject({ code: 'CK-SOURCE-COMMAND', exitCode: 2 })
       const noSnapshot = hands.do('openImage', { place, image, snapshot: 'none', write: false }, null)
       await expect(noSnapshot).rejects.toMatchObject({ exitCode: 2 })
@@ -286,7 +286,7 @@ describe('a failure in the process', () => {
 
   it('names the act, the image and how to look by hand, and no secret', async () => {
     const failing = withHands(never, async (hands) =>
-      hands.do('removeSnapshot', { at: { place: placeOf(access), image }, name: 'none' }, null),
+      hands.do('removeSnapshot', { at: { place: placeOf(access), image }, id: 2 ** 40 }, null),
     )
     await expect(failing).rejects.toMatchObject({
       message: expect.stringContaining(`librbd: removeSnapshot in volumes/${image}`) as unknown,

@@ -1,8 +1,11 @@
 /** RBD snapshots and their records, as the least rights allow. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { sourcesOptions, type RbdSourceOptions } from '../../source/options.js'
-import { listRbdSnapshots } from '../../source/rbd-queries.js'
+import { listAllRbdSnapshots, listRbdSnapshots } from '../../source/rbd-queries.js'
 import {
   createRbdSnapshot,
   listImageMeta,
@@ -59,6 +62,26 @@ describe('an RBD snapshot of ours', () => {
     await expect(createRbdSnapshot(access, `${image}-none`, name)).rejects.toMatchObject({
       code: 'CK-SOURCE-IMAGE-MISSING',
     })
+  })
+
+  it('is removed although an earlier removal was broken off, after which it has another name', async () => {
+    const image = await shop.create('64M')
+    const isGoing = async () => (await listAllRbdSnapshots(access, image)).find((one) => one.isGoing)
+    for (let afterMs = 200; (await isGoing()) === undefined; afterMs += 20) {
+      await createRbdSnapshot(access, image, 'backup.a.snap.1')
+      const options = ['--conf', shop.conf, '--id', access.user, '--no-progress']
+      const removing = spawn('rbd', ['snap', 'rm', ...options, `volumes/${image}@backup.a.snap.1`], { stdio: 'ignore' })
+      const ended = once(removing, 'close')
+      await sleep(afterMs)
+      removing.kill('SIGKILL')
+      await ended
+      expect(afterMs).toBeLessThan(1000)
+    }
+    const going = await isGoing()
+    expect(going?.name).toBe('backup.a.snap.1')
+    expect(await listRbdSnapshots(access, image)).toEqual([])
+    expect(await removeRbdSnapshot(access, image, { name: 'backup.a.snap.1', id: going?.id })).toBe(true)
+    expect(await listAllRbdSnapshots(access, image)).toEqual([])
   })
 
   it('is refused to a user who may only read, with the rights that are missing', async () => {

@@ -89,7 +89,12 @@ const mark = {
 }
 
 function stateOf(entries: Record<string, string>, there = snapshots) {
-  return understandImage(seals, image, new Map(Object.entries(entries)), there)
+  return understandImage(
+    seals,
+    image,
+    new Map(Object.entries(entries)),
+    there.map((one) => ({ ...one, isGoing: false })),
+  )
 }
 
 describe('a sealed record', () => {
