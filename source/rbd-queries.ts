@@ -49,7 +49,7 @@ export async function listAllRbdSnapshots(
   const all = await ask(snapshots, options, ['snap', 'ls'], image, {}, ['--all'])
   return all.map(({ id, name, size, namespace }) => {
     const isGoing = namespace?.type === 'trash'
-    return { id, name: isGoing ? (namespace?.original_name ?? name) : name, size, isGoing }
+    return { id, name: isGoing ? (namespace.original_name ?? name) : name, size, isGoing }
   })
 }
 
