@@ -176,7 +176,7 @@ describe('RBD snapshots', () => {
           JSON.parse(
             await python(
               image,
-              `print(json.dumps([{'id': one['id'], 'name': one['name'], 'size': one['size']} for one in image.list_snaps()]))`,
+              `print(json.dumps([{'id': one['id'], 'name': one['name'], 'size': one['size'], 'isGoing': False} for one in image.list_snaps()]))`,
             ),
           ),
         )
