@@ -42,12 +42,8 @@ export async function removeRbdSnapshot(
     const all = await listAllRbdSnapshots(access, image)
     const found = all.find((one) => one.name === name && (id === undefined || one.id === id))
     if (found === undefined) return false
-    // by its id: one whose removal was broken off has another name
-    const one = rbdCommand(access, ['snap', 'rm'], { image, snapshot: null }, [
-      '--snap-id',
-      String(found.id),
-      '--no-progress',
-    ])
+    // by its id: one whose removal was broken off has another name. `rbd` takes no `--no-progress` with it
+    const one = rbdCommand(access, ['snap', 'rm'], { image, snapshot: null }, ['--snap-id', String(found.id)])
     await runRbd(access, image, one)
     return true
   } catch (error) {
