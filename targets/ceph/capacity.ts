@@ -5,17 +5,24 @@ import { accessOf, type CephSetting } from './setting.js'
 
 const answer = z.looseObject({
   pools: z.array(
-    z.looseObject({ name: z.string(), stats: z.looseObject({ stored: z.number(), max_avail: z.number() }) }),
+    z.looseObject({
+      name: z.string(),
+      stats: z.looseObject({ stored: z.number(), max_avail: z.number(), quota_bytes: z.number().default(0) }),
+    }),
   ),
 })
 
 /** What the pool can still take, replication counted, and with what it holds already. */
 export async function capacity(setting: CephSetting, signal?: AbortSignal): Promise<Capacity> {
   const how = { signal, timeoutMs: setting.pace.commandMs }
-  const { pools } = answer.parse(JSON.parse(await runCeph(accessOf(setting, 'write'), ['df', '--format', 'json'], how)))
+  const { pools } = answer.parse(
+    JSON.parse(await runCeph(accessOf(setting, 'write'), ['df', 'detail', '--format', 'json'], how)),
+  )
   const pool = pools.find(({ name }) => name === setting.options.pool)
   if (pool === undefined) return { freeBytes: null, totalBytes: null }
-  const { stored, max_avail: free } = pool.stats
+  const { stored, max_avail: available, quota_bytes: quota } = pool.stats
+  // 0: no quota; what is available knows nothing of one
+  const free = quota === 0 ? available : Math.max(0, Math.min(available, quota - stored))
   return { freeBytes: free, totalBytes: stored + free }
 }
 
