@@ -72,7 +72,7 @@ function placesOf(now: VolumePlace | null, { capturedBy, place }: RbdReleaseRequ
   return known.filter((one, at) => known.findIndex((other) => keyOf(other) === keyOf(one)) === at)
 }
 
-/** @param mayGo the volume is deleted, or lies elsewhere @returns whether there is such an image */
+/** @param mayGo the volume is deleted, or lies elsewhere */
 async function releaseOn(
   deps: MoveDeps,
   images: VolumeImages,
@@ -80,10 +80,10 @@ async function releaseOn(
   { archiveId, volumeId, bases = [] }: RbdReleaseRequest,
   { report, signal }: CopyContext,
   mayGo: boolean,
-): Promise<boolean> {
+): Promise<void> {
   report({ phase: `looking at the RBD snapshots of ${image}` })
   const held = await heldOn(deps, images, image, volumeId)
-  if (held === null) return false
+  if (held === null) return
   // what nobody can copy any more is nobody's base
   const verified = mayGo ? [] : bases
   const plan = planRelease(held, { archiveId, verified }, new Set(deps.targets.keys()), Date.now())
@@ -101,7 +101,6 @@ async function releaseOn(
     if (record !== null) await images.removeMetadata(image, recordKey(archive))
     deps.log.info({ volume: volumeId, image, archive, snapshot: snapshot?.name ?? null }, 'RBD snapshot released')
   }
-  return true
 }
 
 /** Everything of ours on the image: snapshots by name, records by what they say. null: there is no such image. */

@@ -63,7 +63,7 @@ export function explain(access: RbdAccess, image: string, error: unknown): unkno
   return isAway(error) ? clusterAway(access, error) : explainRbdFailure(error, access, image)
 }
 
-export function isAway(error: unknown): boolean {
+function isAway(error: unknown): boolean {
   return (
     error instanceof CommandFailed &&
     (error.exitCode === 110 ||

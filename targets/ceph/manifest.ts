@@ -1,28 +1,9 @@
 import { z } from 'zod'
+import { volumeRecord } from '../volume-record.js'
 
 const text = z.string()
 const maybe = z.string().nullable()
 const count = z.number().int().nonnegative()
-
-const volumeRecord = z.object({
-  volumeId: text,
-  host: maybe,
-  nameId: maybe,
-  name: text,
-  description: maybe,
-  sizeGib: z.number(),
-  projectId: text,
-  userId: maybe,
-  type: maybe,
-  availabilityZone: maybe,
-  bootable: z.boolean(),
-  multiattach: z.boolean(),
-  encrypted: z.boolean(),
-  encryptionKeyId: maybe,
-  metadata: z.record(text, text),
-  imageMetadata: z.record(text, text),
-  attachments: z.array(z.object({ serverId: maybe, device: maybe })),
-})
 
 const rbdSnapshot = z.object({ name: text, id: count })
 const copyKey = z.object({ archiveId: text, snapshotId: text, point: text })

@@ -1,7 +1,6 @@
-import { setMeta } from './image-meta.js'
 import type { Copy, WrittenCopy } from '../target.js'
 import type { ImageState, StoredCopy } from './image-state.js'
-import { markMeta } from './names.js'
+import { writeMark } from './mark-copy.js'
 import type { CephSetting } from './setting.js'
 import { toCopy } from './to-copy.js'
 import type { WriteJob } from './write-job.js'
@@ -11,17 +10,17 @@ import type { WriteJob } from './write-job.js'
  * changes may lack it. What they hold is what their trees say, but not what the volume was.
  */
 export async function markSuspects(
-  { asking, seals, image, state }: WriteJob,
+  { asking, seals, state }: WriteJob,
   { manifest: { lineage, comparedAt } }: StoredCopy,
   reason: string,
 ): Promise<void> {
   const since = comparedAt[0] ?? ''
   for (const one of state.copies) {
-    const { key, manifest, mark } = one
+    const { manifest, mark } = one
     if (manifest.lineage !== lineage || manifest.capturedAt <= since) continue
     if (mark.state !== 'verified' && mark.state !== 'unverified') continue
     const suspect = { ...mark, state: 'suspect' as const, reason, copySnapshotId: manifest.copySnapshot.id }
-    await setMeta(asking, image, markMeta(key), seals.seal('mark', `${image}@${key}`, suspect))
+    await writeMark(asking, seals, one, suspect)
     one.mark = suspect
   }
 }

@@ -1,31 +1,12 @@
 import { z } from 'zod'
 import type { CopyState } from '../target.js'
+import { volumeRecord } from '../volume-record.js'
 
 /** Cinder refuses longer values of metadata, counted in characters. */
 const longestValue = 255
 
 const text = z.string()
 const maybe = z.string().nullable()
-
-const volumeRecord = z.object({
-  volumeId: text,
-  host: maybe,
-  nameId: maybe,
-  name: text,
-  description: maybe,
-  sizeGib: z.number(),
-  projectId: text,
-  userId: maybe,
-  type: maybe,
-  availabilityZone: maybe,
-  bootable: z.boolean(),
-  multiattach: z.boolean(),
-  encrypted: z.boolean(),
-  encryptionKeyId: maybe,
-  metadata: z.record(text, text),
-  imageMetadata: z.record(text, text),
-  attachments: z.array(z.object({ serverId: maybe, device: maybe })),
-})
 
 const consistency = z.enum(['detached', 'frozen', 'crash'])
 const state = z.enum(['writing', 'unverified', 'verified', 'suspect', 'damaged', 'removing'])
