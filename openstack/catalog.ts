@@ -21,7 +21,7 @@ export const catalogSchema = z.array(
 
 export type Catalog = z.output<typeof catalogSchema>
 
-const versions: Record<ServiceType, string> = { 'block-storage': 'v3', compute: 'v2.1', identity: 'v3' }
+const versions: Record<ServiceType, string> = { 'block-storage': 'v3', compute: 'v2.1', identity: 'v3', image: 'v2' }
 
 /**
  * The service's address up to and with its version, without a project.

@@ -179,6 +179,10 @@ export interface Cinder {
     description?: string
     metadata?: Record<string, string>
   }): Promise<Snapshot>
+  /** @throws CodedError `CK-SNAPSHOT-GONE` */
+  updateSnapshot(id: string, change: { name?: string; description?: string }): Promise<void>
+  /** Merges keys into the snapshot's metadata. @throws CodedError `CK-SNAPSHOT-GONE` */
+  setSnapshotMetadata(id: string, metadata: Record<string, string>): Promise<void>
   deleteSnapshot(id: string): Promise<void>
 
   /** @throws CodedError `CK-BACKUP-GONE` */

@@ -44,7 +44,7 @@ const cures: Record<CloudCode, string> = {
 
 /** What every request is told apart by in messages and in the log. */
 export interface CallInfo {
-  /** `Cinder`, `Nova` or `Keystone`. */
+  /** `Cinder`, `Nova`, `Glance` or `Keystone`. */
   service: string
   method: string
   /** Without host, project and query. */

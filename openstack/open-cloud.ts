@@ -1,6 +1,7 @@
 import type { Log } from '../log/log.js'
 import { cinder, type Cinder } from './cinder.js'
 import { loadCloud, type CloudPlace } from './clouds-yaml.js'
+import { glance, type Glance } from './glance.js'
 import { keystone, type Keystone } from './keystone.js'
 import { nova, type Nova } from './nova.js'
 import { connectCloud, type CloudSession } from './session.js'
@@ -10,6 +11,7 @@ export interface Cloud {
   cinder: Cinder
   keystone: Keystone
   nova: Nova
+  glance: Glance
   /** Ends its connections. */
   close(): void
 }
@@ -22,6 +24,7 @@ export async function openCloud(place: CloudPlace, deps: { log: Log; installatio
     cinder: cinder(session),
     keystone: keystone(session),
     nova: nova(session),
+    glance: glance(session),
     close: () => {
       session.close()
     },

@@ -21,7 +21,7 @@ export interface ApplicationCredentialAuth {
 export type CloudInterface = 'public' | 'internal' | 'admin'
 
 /** The services that Cinderkeep talks to, by the names of OpenStack's service-types-authority. */
-export type ServiceType = 'block-storage' | 'compute' | 'identity'
+export type ServiceType = 'block-storage' | 'compute' | 'identity' | 'image'
 
 export interface CloudOptions {
   /** How messages name it: an entry of clouds.yaml, or `OS_*`. */
@@ -50,4 +50,5 @@ export const serviceAliases: Record<ServiceType, readonly string[]> = {
   'block-storage': ['block-storage', 'volumev3', 'volume', 'block-store'],
   compute: ['compute'],
   identity: ['identity'],
+  image: ['image'],
 }

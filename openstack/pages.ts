@@ -5,7 +5,7 @@ import { CloudError, isCloudError } from './errors.js'
 import type { CloudRequest } from './session.js'
 
 /** Cinder gives 1000 at most; half of that keeps one answer within a second or two on a busy API. */
-const pageSize = 500
+const usualPageSize = 500
 
 export interface Collection<T> {
   /** Its name in the answer: `volumes` of `/volumes/detail`. */
@@ -15,6 +15,10 @@ export interface Collection<T> {
   item: z.ZodType<T>
   /** Ids of items in their order: the list begins behind the last one that still exists, or at its start. */
   after?: string[]
+  /** Where the items are so large that fewer of them fill an answer. */
+  pageSize?: number
+  /** For errors; Cinder. */
+  service?: string
 }
 
 /**
@@ -23,10 +27,10 @@ export interface Collection<T> {
  * @throws CloudError `CK-CLOUD-ANSWER-INVALID` when the server sends the same page again
  */
 export async function* pages<T extends { id: string }>(
-  calls: CinderCalls,
+  calls: Pick<CinderCalls, 'read'>,
   collection: Collection<T>,
 ): AsyncGenerator<T> {
-  const { name, path } = collection
+  const { name, path, pageSize = usualPageSize, service = 'Cinder' } = collection
   const shape = z.object({ [name]: z.array(collection.item), [`${name}_links`]: links })
   const ask = async (marker?: string) => {
     const query = { ...collection.query, limit: pageSize, marker }
@@ -46,7 +50,7 @@ export async function* pages<T extends { id: string }>(
     if (page.items.length === 0 || !(next || page.items.length >= pageSize)) return
     if (fresh.length === 0) {
       throw new CloudError('CK-CLOUD-ANSWER-INVALID', 'the list does not move on: the server ignores marker', {
-        service: 'Cinder',
+        service,
         method: 'GET',
         path,
         requestId: 'none',

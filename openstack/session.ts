@@ -49,12 +49,19 @@ export interface CloudSession {
   close(): void
 }
 
-const names: Record<ServiceType, string> = { 'block-storage': 'Cinder', compute: 'Nova', identity: 'Keystone' }
+const names: Record<ServiceType, string> = {
+  'block-storage': 'Cinder',
+  compute: 'Nova',
+  identity: 'Keystone',
+  image: 'Glance',
+}
 /** The service's name in `OpenStack-API-Version`, which is older than its type. */
 const microversionNames: Record<ServiceType, string> = {
   'block-storage': 'volume',
   compute: 'compute',
   identity: 'identity',
+  // Glance knows none
+  image: 'image',
 }
 
 /**

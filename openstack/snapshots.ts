@@ -31,7 +31,10 @@ function snapshotSchema(ownProject: string | null) {
 
 const oneSnapshot = z.object({ snapshot: snapshotSchema(null) })
 
-type SnapshotCalls = Pick<Cinder, 'getSnapshot' | 'listSnapshots' | 'createSnapshot' | 'deleteSnapshot'>
+type SnapshotCalls = Pick<
+  Cinder,
+  'getSnapshot' | 'listSnapshots' | 'createSnapshot' | 'updateSnapshot' | 'setSnapshotMetadata' | 'deleteSnapshot'
+>
 
 export function snapshotCalls(calls: CinderCalls): SnapshotCalls {
   return {
@@ -73,6 +76,24 @@ export function snapshotCalls(calls: CinderCalls): SnapshotCalls {
         about: [['volume', wanted.volumeId]],
       } as const
       return (await calls.read(created, request)).snapshot
+    },
+
+    async updateSnapshot(snapshotId, change) {
+      await calls.act({
+        method: 'PUT',
+        path: `/snapshots/${snapshotId}`,
+        json: { snapshot: change },
+        about: [['snapshot', snapshotId]],
+      })
+    },
+
+    async setSnapshotMetadata(snapshotId, metadata) {
+      await calls.act({
+        method: 'POST',
+        path: `/snapshots/${snapshotId}/metadata`,
+        json: { metadata },
+        about: [['snapshot', snapshotId]],
+      })
     },
 
     async deleteSnapshot(snapshotId) {

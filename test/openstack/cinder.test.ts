@@ -299,6 +299,7 @@ describe('Nova', () => {
       id: 's1',
       name: 'web',
       status: 'ACTIVE',
+      image: '',
       'OS-EXT-SRV-ATTR:hypervisor_hostname': 'hv1',
       'os-extended-volumes:volumes_attached': [{ id: 'v1', delete_on_termination: false }, { id: 'v2' }],
     }
@@ -310,6 +311,8 @@ describe('Nova', () => {
       status: 'ACTIVE',
       hypervisorHost: 'hv1',
       volumeIds: ['v1', 'v2'],
+      isVolumeBacked: true,
+      task: null,
     })
     expect((await cloud.failure(client.getServer('s2'))).code).toBe('CK-SERVER-GONE')
   })

@@ -141,7 +141,7 @@ describe('an entry', () => {
       'cacert: ~/ca.pem',
       'verify: False',
       'volume_endpoint_override: http://v/v3',
-      'image_endpoint_override: whatever',
+      'network_endpoint_override: whatever',
       'api_timeout: 12',
     )
     expect(await load()).toEqual({

@@ -39,6 +39,42 @@ describe('serverName', () => {
   })
 })
 
+describe('listServers', () => {
+  it('pages through the servers of all projects, each with its host and volumes', async () => {
+    const all = Array.from({ length: 3 }, (_, at) => ({
+      ...server(`s-${at}`, `db-${at}`).server,
+      'OS-EXT-SRV-ATTR:hypervisor_hostname': `compute-${at}`,
+      'os-extended-volumes:volumes_attached': [{ id: `v-${at}` }],
+      image: at === 0 ? { id: 'i' } : '',
+    }))
+    const paths = new Set<string>()
+    const cloud = await fakeCloud(({ path, query }, response) => {
+      paths.add(`${path} ${query.get('all_tenants') ?? ''}`)
+      const from = all.findIndex(({ id }) => id === query.get('marker')) + 1
+      const links = from + 2 < all.length ? { servers_links: [{ rel: 'next', href: 'http://internal/' }] } : {}
+      sendJson(response, 200, { servers: all.slice(from, from + 2), ...links })
+    })
+    const found: unknown[] = []
+    for await (const one of nova(cloud.connect()).listServers()) found.push(one)
+    expect(found).toHaveLength(3)
+    expect(found[1]).toEqual({
+      ...{ id: 's-1', name: 'db-1', status: 'ACTIVE', hypervisorHost: 'compute-1', volumeIds: ['v-1'] },
+      ...{ isVolumeBacked: true, task: null },
+    })
+    expect([...paths]).toEqual([expect.stringMatching(/\/servers\/detail 1$/)])
+  })
+
+  it('fails where they may not be listed', async () => {
+    const cloud = await fakeCloud((_received, response) => {
+      sendJson(response, 403, fault(403, 'forbidden'))
+    })
+    const list = async (): Promise<void> => {
+      for await (const one of nova(cloud.connect()).listServers()) throw new Error(one.id)
+    }
+    expect(await cloud.failure(list())).toMatchObject({ code: 'CK-CLOUD-FORBIDDEN' })
+  })
+})
+
 describe('serverNames', () => {
   it('pages through the servers of all projects', async () => {
     const all = Array.from({ length: 5 }, (_, at) => ({ id: `s-${at}`, name: `web-${at}` }))

@@ -83,6 +83,14 @@ export function fakeCinder(driver: FakeDriver) {
         contents.set(id, new Map(contentOf(request.volumeId)))
         return made
       }),
+    updateSnapshot: async (id, change) =>
+      call('updateSnapshot', { id, change }, () => void Object.assign(must(snapshots, id, 'CK-SNAPSHOT-GONE'), change)),
+    setSnapshotMetadata: async (id, metadata) =>
+      call(
+        'setSnapshotMetadata',
+        { id, metadata },
+        () => void Object.assign(must(snapshots, id, 'CK-SNAPSHOT-GONE').metadata, metadata),
+      ),
     deleteSnapshot: async (id) =>
       call('deleteSnapshot', id, () => {
         snapshots.delete(id)
