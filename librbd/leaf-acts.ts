@@ -39,7 +39,7 @@ export interface MovedLeaf {
 }
 
 /** Enough that the disks have work while a leaf is hashed. */
-const leavesInMemory = 8
+const leavesInMemory = 6
 /** The prefix of a leaf stands just before it (source/hash-fold.ts), the leaf itself at a page's beginning. */
 const leafStart = 4096
 

@@ -9,9 +9,24 @@ import { runCommand } from './run-command.js'
 import { understand } from './understand.js'
 
 /**
+ * Makes an RBD snapshot that is not there yet. Its id is not told: that would be another run of `rbd`, and guests stand still.
+ * @throws CodedError as `listRbdSnapshots`; `CK-SNAPSHOT-EXISTS`
+ */
+export async function createNewRbdSnapshot(access: RbdAccess, image: string, name: string): Promise<void> {
+  try {
+    await change(access, ['snap', 'create'], image, name)
+  } catch (error) {
+    if (!failedWith(error, errno.exists)) throw error
+    throw new CodedError('CK-SNAPSHOT-EXISTS', `${access.pool}/${image}@${name} was there before`, {
+      cure: 'Nothing: it is taken for what it is, a snapshot of an earlier try.',
+    })
+  }
+}
+
+/**
  * Makes an RBD snapshot, or finds the one of this name: names are ours alone, so that is an earlier try of the same act.
  * @returns it, with its id
- * @throws CodedError as `listRbdSnapshots`
+ * @throws CodedError as `listRbdSnapshots`; `CK-CAPTURE-LOST`
  */
 export async function createRbdSnapshot(access: RbdAccess, image: string, name: string): Promise<RbdSnapshot> {
   try {

@@ -34,6 +34,8 @@ export interface Capture {
   slot: string
   /** A group's id when several volumes were captured under one freeze. */
   group: string | null
+  /** The volumes of that group, this one included. */
+  members?: string[] | undefined
   volume: VolumeRecord
   /**
    * Who made the snapshot (design section 6): Cinder (also when this is absent), or we ourselves on the volume's RBD image.
@@ -63,6 +65,8 @@ export interface Copy {
   archive: string
   slot: string
   group: string | null
+  /** The volumes of that group, this one included. */
+  members?: string[] | undefined
   volumeId: string
   projectId: string
   /** Which snapshot it was made from: a copy is compared with no other capture than its own. */
@@ -84,6 +88,8 @@ export interface Copy {
   basePoint: string | null
   /** Why it is in this state, when that is not plain; for people. */
   reason: string | null
+  /** Object maps told what was to be read, instead of the objects themselves (`sources[].wholeObject`). */
+  wholeObject?: true | undefined
   /**
    * ISO 8601. Every block was read from the source at this capture or later; blocks that the source calls unchanged are
    * compared in turn (design section 7, inherited). Absent: all of it at its own capture.

@@ -4,6 +4,7 @@ import type { ActName, Answer, Given } from '../../librbd/acts.js'
 import type { Hands } from '../../librbd/hands.js'
 import type { Place } from '../../librbd/places.js'
 import { CommandFailed } from '../../source/command-errors.js'
+import { leafCount } from '../../source/root-of-leaves.js'
 import type { RbdAccess } from '../../source/rbd-access.js'
 import { explainRbdFailure } from '../../source/rbd-command.js'
 import { accessOf, type CephSetting } from './setting.js'
@@ -29,20 +30,24 @@ export async function withAsking<T>(
 
 /**
  * @param image for the error
- * @param timeoutMs null for what takes as long as the image is large
  * @throws CodedError `CK-SOURCE-…`, `CK-SOURCE-AWAY` or `CK-TARGET-AWAY`; CommandFailed
  */
 export async function ask<Name extends ActName>(
   asking: Asking,
   act: Name,
   given: Given<Name>,
-  { image = '', timeoutMs = asking.timeoutMs }: { image?: string; timeoutMs?: number | null } = {},
+  { image = '', timeoutMs = asking.timeoutMs }: { image?: string; timeoutMs?: number } = {},
 ): Promise<Answer<Name>> {
   return explained<Answer<Name>>(asking.access, image, async () => asking.hands.do(act, given, timeoutMs))
 }
 
 export function placeOf({ conf, user, keyring, pool }: RbdAccess): Place {
   return { conf, user, keyring: keyring ?? null, pool }
+}
+
+/** For an act that goes through an image object by object; a loaded cluster takes a millisecond for each. */
+export function walkMs({ timeoutMs }: Asking, sizeBytes: number): number {
+  return timeoutMs + 10 * leafCount(sizeBytes)
 }
 
 /** An image of the pool, opened for each act. */

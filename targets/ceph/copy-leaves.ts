@@ -1,25 +1,31 @@
 /** Brings the head from what it holds to the capture, leaf by leaf, and the hash tree with it. */
 import { CodedError } from '../../errors/coded-error.js'
 import type { LeafMove, MovedLeaf, Piece } from '../../librbd/leaf-acts.js'
-import { leafBytes } from '../../source/hash-fold.js'
+import { leafBytes, leafHashBytes } from '../../source/hash-fold.js'
 import { leafCount } from '../../source/root-of-leaves.js'
 import { ask, explain } from './asking.js'
 import { flight } from './flight.js'
 import type { Head } from './head.js'
-import { extentOf, hashAt, setHash, zeroPiece } from './leaves.js'
+import { extentOf, setHash } from './leaves.js'
 import { peekable } from './peekable.js'
 import type { TouchedLeaf } from './touched-leaves.js'
 import { piecesOf, writePiece } from './tree-store.js'
 import { pacer, type WriteJob } from './write-job.js'
 
-/** What is to be done with a leaf. */
+/** What is to be done with a leaf; null for nothing, since what the head holds there is right. */
 export type LeafWork =
-  /** Nothing: its hash is known. */
-  | { hash: Buffer }
+  | null
   /** Read and hashed; written unless it has a hash that says that the head has it. */
   | { write: Piece[]; unless: Buffer | null; isLikelyHole: boolean }
   /** Read and hashed; with another hash than this one it is `onOther`. */
-  | { same: Buffer | null; onOther: () => Promise<void>; isLikelyHole: boolean }
+  | { same: Buffer | null; onOther: () => Promise<void> }
+
+export interface PieceWork {
+  /** The hashes of what the head holds. */
+  held: Buffer
+  /** @param touched the parts of the leaf that the difference names; null for one that it does not name */
+  workOf(leaf: number, touched: Piece[] | null): LeafWork
+}
 
 export interface Course {
   head: Head
@@ -27,10 +33,7 @@ export interface Course {
   touched: AsyncIterable<TouchedLeaf>
   /** The first leaf that is not done yet; the hashes of its piece before it. */
   from: { leaf: number; hashes: Buffer | null }
-  /** The hashes of what the head holds, for a piece's leaves. */
-  heldHashes(piece: number): Promise<Buffer>
-  /** @param held the hash of what the head holds there */
-  work(leaf: number, touched: Piece[] | null, held: Buffer): LeafWork
+  workIn(piece: number): Promise<PieceWork>
   /** What was moved before, and counts. */
   count: { readBytes: number; writtenBytes: number }
   /** Everything before this leaf is on the head, and in the tree: called where that is worth writing down. */
@@ -51,23 +54,20 @@ export async function copyLeaves(job: WriteJob, course: Course): Promise<void> {
     for (let index = firstPiece; index < piecesOf(sizeBytes, pieceLeaves); index += 1) {
       const first = index * pieceLeaves
       const end = Math.min(first + pieceLeaves, leafCount(sizeBytes))
-      const hashes = zeroPiece(first, end - first, sizeBytes)
-      if (index === firstPiece) from.hashes?.copy(hashes, 0, 0, (from.leaf - first) * 32)
-      const held = await course.heldHashes(index)
+      const work = await course.workIn(index)
+      const hashes = Buffer.from(work.held)
+      if (index === firstPiece) from.hashes?.copy(hashes, 0, 0, (from.leaf - first) * leafHashBytes)
       for (let leaf = Math.max(first, from.leaf); leaf < end; leaf += 1) {
         const next = await touched.peek()
         if (next?.index === leaf) touched.take()
         const pieces = next?.index === leaf ? next.pieces : null
-        const work = course.work(leaf, pieces, hashAt(held, leaf - first))
-        if ('hash' in work) {
-          setHash(hashes, leaf - first, work.hash)
-          continue
-        }
+        const toDo = work.workOf(leaf, pieces)
+        if (toDo === null) continue
         await moving.begin(async () => {
-          setHash(hashes, leaf - first, await doWork(job, course, leaf, work))
+          setHash(hashes, leaf - first, await doWork(job, course, leaf, toDo))
         })
         const { length } = extentOf(leaf, sizeBytes)
-        await pace(leaf * leafBytes, work.isLikelyHole ? 0 : length)
+        await pace(leaf * leafBytes, isLikelyHole(toDo) ? 0 : length)
         const written = course.count.writtenBytes - segment.writtenBytes
         const isFull = written >= segmentBytes || performance.now() - segment.since >= segmentMs
         if (onSegment !== undefined && isFull) {
@@ -91,18 +91,21 @@ export async function copyLeaves(job: WriteJob, course: Course): Promise<void> {
   }
 }
 
+function isLikelyHole(work: NonNullable<LeafWork>): boolean {
+  return 'write' in work && work.isLikelyHole
+}
+
 /** @returns the leaf's hash */
 async function doWork(
   job: WriteJob,
   { head, count }: Course,
   leaf: number,
-  work: Exclude<LeafWork, { hash: Buffer }>,
+  work: NonNullable<LeafWork>,
 ): Promise<Buffer> {
   const { setting, source, sizeBytes } = job
   const { stallMs } = setting.pace
-  const { isLikelyHole } = work
   const to = 'write' in work ? { open: head.open, pieces: work.write, unless: work.unless } : null
-  const given = { from: source.open.open, ...extentOf(leaf, sizeBytes), isLikelyHole, to, stallMs }
+  const given = { from: source.open.open, ...extentOf(leaf, sizeBytes), isLikelyHole: isLikelyHole(work), to, stallMs }
   const moved = await moveLeaf(job, given)
   count.readBytes += moved.readBytes
   count.writtenBytes += moved.writtenBytes

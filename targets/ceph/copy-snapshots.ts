@@ -1,6 +1,6 @@
 /** The RBD snapshots of an image in the pool. */
 import type { RbdSnapshot } from '../../source/rbd-queries.js'
-import { ask, imageAt, isImageMissing, saysMissing, type Asking } from './asking.js'
+import { ask, imageAt, isImageMissing, saysMissing, walkMs, type Asking } from './asking.js'
 
 export interface CopySnapshot extends RbdSnapshot {
   /** Its removal was begun, by whoever died then; it is read by nobody, and has to be removed. */
@@ -20,7 +20,8 @@ export async function removeSnapshot(asking: Asking, image: string, { id }: Pick
   try {
     const found = (await listSnapshots(asking, image)).find((one) => one.id === id)
     if (found === undefined) return
-    await ask(asking, 'removeSnapshot', { at: imageAt(asking, image), id }, { image, timeoutMs: null })
+    const timeoutMs = walkMs(asking, found.size)
+    await ask(asking, 'removeSnapshot', { at: imageAt(asking, image), id }, { image, timeoutMs })
   } catch (error) {
     if (!isImageMissing(error) && !saysMissing(error)) throw error
   }

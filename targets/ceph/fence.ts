@@ -11,14 +11,25 @@ const patienceMs = 90_000
  * Makes sure that nobody else writes to the image: whoever has it open, or holds its lock, is shut out of the cluster. To
  * be called by whoever has the lane alone, so that those found are attempts that were given up for dead (design section
  * 7, zombies). A lock of our own would shut out nobody, since RBD hands its lock over politely.
+ * @param how.sparesLater who comes after the first look is left alone: the writer of another copy
  * @throws CodedError `CK-TARGET-FENCE` when a client stays, `CK-SOURCE-…`, `CK-TARGET-AWAY`
  */
-export async function fence(asking: Asking, image: string, log: Log, signal?: AbortSignal): Promise<void> {
+export async function fence(
+  asking: Asking,
+  image: string,
+  log: Log,
+  how: { signal: AbortSignal; sparesLater?: boolean },
+): Promise<void> {
+  const { signal, sparesLater = false } = how
   const end = performance.now() + patienceMs
   const blocked = new Set<string>()
+  let first: Set<string> | undefined
   for (;;) {
+    const all = await clientsOf(asking, image)
+    first ??= new Set(all.map(({ address }) => address))
+    const due = sparesLater ? all.filter(({ address }) => first?.has(address)) : all
     // the watch of one that is shut out may stay for minutes (seen on the lab): what it asks for is refused all the same
-    const found = (await clientsOf(asking, image)).filter(({ address, lock }) => lock !== null || !blocked.has(address))
+    const found = due.filter(({ address, lock }) => lock !== null || !blocked.has(address))
     if (found.length === 0) return
     for (const { address, lock } of found) {
       if (!blocked.has(address)) {

@@ -7,7 +7,7 @@ export interface Flight {
 }
 
 /** A few more than the process has memory for, so that it never waits for us. */
-const most = 12
+const most = 10
 
 export function flight(): Flight {
   let under: Promise<void>[] = []

@@ -1,6 +1,7 @@
 /** What an image's head holds before it is written to: a killed attempt may have left anything (design section 7, leftovers). */
+import type { OpenImage } from '../../librbd/open-images.js'
 import { CommandFailed } from '../../source/command-errors.js'
-import { ask, imageAt, isImageMissing, type Asking } from './asking.js'
+import { ask, imageAt, isImageMissing, walkMs, type Asking } from './asking.js'
 import type { Manifest } from './manifest.js'
 import { touchedLeaves } from './touched-leaves.js'
 
@@ -11,10 +12,7 @@ import { touchedLeaves } from './touched-leaves.js'
 const features = 1 + 4 + 8 + 16 + 32
 
 /** The image's head, open for writing. */
-export interface Head {
-  open: number
-  size: number
-}
+export type Head = Pick<OpenImage, 'open' | 'size' | 'flags'>
 
 /** Content when it is there already; half of one, whose maker or remover was killed, is made anew. */
 export async function createImage(asking: Asking, image: string, size: number): Promise<void> {
@@ -50,16 +48,24 @@ export async function withHead<T>(asking: Asking, image: string, act: (head: Hea
   }
 }
 
-/** Makes the head equal to the copy, whatever else was on it, and then as large as said. */
+/**
+ * Makes the head equal to the copy, whatever else was on it, and then as large as said.
+ * @param to.wholeObject its object map tells what else was on it
+ */
 export async function headIsCopy(
   asking: Asking,
   head: Head,
   { copySnapshot, hashedBytes }: Manifest,
-  { size, stallMs }: { size: number; stallMs: number },
+  to: { size: number; wholeObject: boolean; stallMs: number },
 ): Promise<Head> {
-  const isTouched =
-    head.size !== hashedBytes || (await hasAny(touchedLeaves(asking, head, { since: copySnapshot.name, stallMs })))
-  if (isTouched) await ask(asking, 'rollback', { at: head, name: copySnapshot.name }, { timeoutMs: null })
+  const { size, stallMs } = to
+  const wholeObject = to.wholeObject && head.flags === 0
+  const asked = { since: copySnapshot.name, wholeObject, stallMs }
+  const isTouched = head.size !== hashedBytes || (await hasAny(touchedLeaves(asking, head, asked)))
+  if (isTouched) {
+    const timeoutMs = walkMs(asking, Math.max(head.size, hashedBytes))
+    await ask(asking, 'rollback', { at: head, name: copySnapshot.name }, { timeoutMs })
+  }
   return resized(asking, { ...head, size: hashedBytes }, size)
 }
 
@@ -69,7 +75,7 @@ export async function headIsZero(asking: Asking, head: Head, size: number): Prom
 }
 
 export async function resized(asking: Asking, head: Head, size: number): Promise<Head> {
-  if (head.size !== size) await ask(asking, 'resize', { at: head, size }, { timeoutMs: null })
+  if (head.size !== size) await ask(asking, 'resize', { at: head, size }, { timeoutMs: walkMs(asking, head.size) })
   return { ...head, size }
 }
 

@@ -106,6 +106,16 @@ export function hashAt(piece: Buffer, position: number): Buffer {
   return piece.subarray(position * leafHashBytes, (position + 1) * leafHashBytes)
 }
 
+/** As `hashAt(…).equals(hash)`, without an object for each of millions of leaves. */
+export function isHashAt(piece: Buffer, position: number, hash: Buffer): boolean {
+  return hash.compare(piece, position * leafHashBytes, (position + 1) * leafHashBytes) === 0
+}
+
+export function isSameAt(one: Buffer, other: Buffer, position: number): boolean {
+  const [from, to] = [position * leafHashBytes, (position + 1) * leafHashBytes]
+  return one.compare(other, from, to, from, to) === 0
+}
+
 export function setHash(piece: Buffer, position: number, hash: Buffer): void {
   hash.copy(piece, position * leafHashBytes)
 }

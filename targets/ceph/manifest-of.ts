@@ -4,7 +4,7 @@ import type { WriteJob, Written } from './write-job.js'
 /** @param copySnapshot the RBD snapshot that holds the bytes */
 export function manifestOf(
   { setting, capture, image, sizeBytes }: WriteJob,
-  { read, base, readBytes, writtenBytes }: Written,
+  { read, wholeObject, base, readBytes, writtenBytes }: Written,
   copySnapshot: { name: string; id: number },
   rootHash: string,
 ): Manifest {
@@ -21,6 +21,7 @@ export function manifestOf(
     archive: capture.archive,
     slot: capture.slot,
     group: capture.group,
+    ...(capture.members !== undefined && { members: capture.members }),
     capturedAt: capture.capturedAt,
     consistency: capture.consistency,
     watchers: capture.watchers,
@@ -36,6 +37,7 @@ export function manifestOf(
     pieces: Math.ceil(Math.ceil(sizeBytes / (4 * 2 ** 20)) / pieceLeaves),
     pieceLeaves,
     read,
+    wholeObject,
     base:
       old === undefined
         ? null
@@ -48,17 +50,24 @@ export function manifestOf(
     round: isNext ? old.round + 1 : 0,
     lineage: isNext ? old.lineage : capture.point,
     compare,
-    comparedAt: isNext ? comparedAt(old, compare, capture.capturedAt) : [capture.capturedAt],
+    comparedAt: isNext
+      ? comparedAt(old, { compare, hashedBytes: sizeBytes }, capture.capturedAt)
+      : [capture.capturedAt],
     readBytes,
     writtenBytes,
   }
 }
 
 /**
- * As many captures as it takes to compare everything; with another share than before, what was compared by the old one
- * counts from its oldest.
+ * As many captures as it takes to compare everything; with another share or size than before, other leaves are in turn, and
+ * what was compared until then counts from its oldest.
  */
-function comparedAt(old: Manifest, compare: number, capturedAt: string): string[] {
-  const before = old.compare === compare ? old.comparedAt : old.comparedAt.slice(0, 1)
+function comparedAt(
+  old: Manifest,
+  { compare, hashedBytes }: Pick<Manifest, 'compare' | 'hashedBytes'>,
+  capturedAt: string,
+): string[] {
+  const isAsBefore = old.compare === compare && old.hashedBytes === hashedBytes
+  const before = isAsBefore ? old.comparedAt : old.comparedAt.slice(0, 1)
   return [...before, capturedAt].slice(-compare)
 }

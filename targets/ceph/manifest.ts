@@ -18,6 +18,8 @@ export const manifestSchema = z.object({
   archive: text,
   slot: text,
   group: maybe,
+  /** The volumes of that group, this one included. */
+  members: z.array(text).optional(),
   capturedAt: text,
   consistency: z.enum(['detached', 'frozen', 'crash']),
   watchers: z.union([z.literal('none'), z.literal('unknown'), z.array(text)]),
@@ -37,6 +39,8 @@ export const manifestSchema = z.object({
   pieceLeaves: z.number().int().positive(),
   /** How the source was read: whole, or only what had changed since the base. */
   read: z.enum(['whole', 'changes']),
+  /** Object maps were asked what holds data or changed, instead of the objects themselves. */
+  wholeObject: z.boolean().default(false),
   /** The copy, verified by then, whose bytes this one shares; null when it stands alone. */
   base: copyKey.extend({ copySnapshot: rbdSnapshot }).nullable(),
   /** Copies since the source was last read whole, 0 for that one; and that one's point. */
@@ -57,6 +61,8 @@ export const markSchema = z.object({
   hashedBytes: count.optional(),
   verifiedAt: maybe,
   reason: maybe,
+  /** Whether it ever was verified: what is found wrong after that came with time, and not with the copy. */
+  wasVerified: z.boolean().optional(),
   /** Of the copy that was judged: a mark for another RBD snapshot says nothing. */
   copySnapshotId: count,
 })

@@ -37,12 +37,13 @@ function judged({ mark }: StoredCopy, verdict: Mark): Mark {
 export async function writeMark(
   asking: Asking,
   seals: Seals,
-  { key, manifest }: StoredCopy,
+  { key, manifest, mark: before }: StoredCopy,
   mark: Mark,
 ): Promise<void> {
   const { image, copySnapshot } = manifest
   const { state, rootHash, hashedBytes, verifiedAt, reason } = mark
-  const body = { state, rootHash, hashedBytes, verifiedAt, reason, copySnapshotId: copySnapshot.id }
+  const wasVerified = state === 'verified' || before.state === 'verified' || before.wasVerified === true
+  const body = { state, rootHash, hashedBytes, verifiedAt, reason, wasVerified, copySnapshotId: copySnapshot.id }
   await setMeta(asking, image, markMeta(key), seals.seal('mark', `${image}@${key}`, body))
 }
 

@@ -6,7 +6,7 @@ import { removeMeta } from './image-meta.js'
 import { readImage } from './image-state.js'
 import { findCopy, writeMark } from './mark-copy.js'
 import { keyOf, manifestMeta, markMeta } from './names.js'
-import { removeEmptyImage } from './remove-image.js'
+import { removeEmptyImage, removeHalfImage } from './remove-image.js'
 import { openSeals, type Seals } from './seal.js'
 import type { CephSetting } from './setting.js'
 import { removeTree } from './tree-store.js'
@@ -30,7 +30,7 @@ async function remove(
   const image = copy.ref['image'] ?? ''
   const key = keyOf(copy)
   const state = await readImage(asking, seals, image)
-  if (state === null) return
+  if (state === null) return removeHalfImage(asking, image)
   if (state.unreadable.some((one) => one.key === key)) {
     throw new CodedError(
       'CK-COPY-NOT-OURS',

@@ -1,8 +1,19 @@
 import { CommandFailed } from '../../source/command-errors.js'
-import { ask, imageAt, isImageMissing, saysMissing, type Asking } from './asking.js'
+import { ask, imageAt, isImageMissing, placeOf, saysMissing, walkMs, type Asking } from './asking.js'
 import { readMeta } from './image-meta.js'
 import { readImage } from './image-state.js'
 import type { Seals } from './seal.js'
+
+/** Removes what is left of an image whose maker or remover was killed: a name without a header. Content with none. */
+export async function removeHalfImage(asking: Asking, image: string): Promise<void> {
+  const all = await ask(asking, 'images', placeOf(asking.access))
+  if (!all.includes(image)) return
+  try {
+    await ask(asking, 'removeImage', imageAt(asking, image), { image })
+  } catch (error) {
+    if (!isImageMissing(error) && !saysMissing(error)) throw error
+  }
+}
 
 /** Removes an image in which nothing is left: no RBD snapshot, no record, and nobody who has it open. */
 export async function removeEmptyImage(asking: Asking, seals: Seals, image: string): Promise<void> {
@@ -12,7 +23,8 @@ export async function removeEmptyImage(asking: Asking, seals: Seals, image: stri
     // whatever is written there by others is reason enough to let it be
     const records = [...(await readMeta(asking, image)).keys()].filter((key) => key.startsWith('ck.'))
     if (records.length > 0) return
-    await ask(asking, 'removeImage', imageAt(asking, image), { image, timeoutMs: null })
+    const { size } = await ask(asking, 'imageInfo', imageAt(asking, image), { image })
+    await ask(asking, 'removeImage', imageAt(asking, image), { image, timeoutMs: walkMs(asking, size) })
   } catch (error) {
     if (isImageMissing(error) || saysMissing(error)) return
     // ENOTEMPTY, EBUSY: a snapshot or a client since then, so it is not empty any more

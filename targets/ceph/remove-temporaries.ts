@@ -4,7 +4,7 @@ import { withAsking } from './asking.js'
 import { fence } from './fence.js'
 import { readImage } from './image-state.js'
 import { listImages } from './list-copies.js'
-import { removeEmptyImage } from './remove-image.js'
+import { removeEmptyImage, removeHalfImage } from './remove-image.js'
 import { openSeals } from './seal.js'
 import type { CephSetting } from './setting.js'
 import { forgetWriter } from './writer-record.js'
@@ -20,12 +20,15 @@ export async function removeTemporaries(
     for (const image of await listImages(asking, volumeId)) {
       context.report({ phase: `clearing ${image}` })
       let state = await readImage(asking, seals, image)
-      if (state === null) continue
+      if (state === null) {
+        await removeHalfImage(asking, image)
+        continue
+      }
       const isWriter = state.writer?.archiveId === archiveId
       if (isWriter) {
         // first the record, so that an attempt that still lives stops by itself; then whoever does not
         await forgetWriter(asking, image)
-        await fence(asking, image, setting.log, context.signal)
+        await fence(asking, image, setting.log, { signal: context.signal })
         const { writer } = state
         state = await readImage(asking, seals, image)
         if (state === null) continue

@@ -17,7 +17,9 @@ export async function markSuspects(
   const since = comparedAt[0] ?? ''
   for (const one of state.copies) {
     const { manifest, mark } = one
-    if (manifest.lineage !== lineage || manifest.capturedAt <= since) continue
+    // of one that was read by its object map, only the map said that the rest is zero
+    const isCompared = manifest.capturedAt === since && !(manifest.read === 'whole' && manifest.wholeObject)
+    if (manifest.lineage !== lineage || manifest.capturedAt < since || isCompared) continue
     if (mark.state !== 'verified' && mark.state !== 'unverified') continue
     const suspect = { ...mark, state: 'suspect' as const, reason, copySnapshotId: manifest.copySnapshot.id }
     await writeMark(asking, seals, one, suspect)

@@ -9,25 +9,27 @@ export interface TouchedLeaf {
   pieces: Piece[]
 }
 
-/** How much is asked about at once: a window in pieces of 4 KiB is 12 MB of answers; the object map is loaded for each. */
-const windowBytes = { plain: 4 * 2 ** 30, wholeObject: 2 ** 40 }
+/** How much is asked about at once: a window in pieces of 4 KiB is some ten MB; the object map is loaded for each. */
+const windowBytes = { plain: 2 ** 30, wholeObject: 2 ** 40 }
 
 /**
  * The leaves of an open image or RBD snapshot that may differ from one of its RBD snapshots, or with null: that may hold
  * data. In their order.
  * @param of.from the first byte that is asked about; a leaf begins there
+ * @param of.until the first that is not; by default the image's end
  * @param of.stallMs a cluster that does not answer for so long is away
  * @throws CodedError `CK-SOURCE-STREAM` for an answer that cannot be
  */
 export async function* touchedLeaves(
   asking: Asking,
   open: { open: number; size: number },
-  of: { since: string | null; from?: number; wholeObject?: boolean; stallMs: number },
+  of: { since: string | null; from?: number; until?: number; wholeObject?: boolean; stallMs: number },
 ): AsyncGenerator<TouchedLeaf, void, undefined> {
-  const { since, from = 0, wholeObject = false, stallMs } = of
+  const { since, from = 0, until = open.size, wholeObject = false, stallMs } = of
   const step = wholeObject ? windowBytes.wholeObject : windowBytes.plain
-  for (let offset = from; offset < open.size; offset += step) {
-    const window = { offset, length: Math.min(step, open.size - offset) }
+  const end = Math.min(until, open.size)
+  for (let offset = from; offset < end; offset += step) {
+    const window = { offset, length: Math.min(step, end - offset) }
     const given = { open: open.open, from: since, ...window, wholeObject }
     yield* leavesIn(await ask(asking, 'diff', given, { timeoutMs: stallMs }), window)
   }
@@ -55,7 +57,7 @@ export function leavesIn(extents: readonly number[], window: { offset: number; l
 function sorted(extents: readonly number[]): Piece[] {
   const pieces: Piece[] = []
   for (let at = 0; at < extents.length; at += 3) {
-    const [offset = NaN, length = NaN, exists] = extents.slice(at, at + 3)
+    const [offset, length, exists] = [extents[at] ?? NaN, extents[at + 1] ?? NaN, extents[at + 2]]
     if (length > 0) pieces.push({ offset, length, zero: exists === 0 })
   }
   return pieces.sort((a, b) => a.offset - b.offset)

@@ -39,6 +39,16 @@ export async function readPiece(asking: Asking, key: string, index: number): Pro
   })
 }
 
+/** null also for one that is damaged: for whoever can do without it. */
+export async function readGoodPiece(asking: Asking, key: string, index: number): Promise<Buffer | null> {
+  try {
+    return await readPiece(asking, key, index)
+  } catch (error) {
+    if (error instanceof CodedError && error.code === 'CK-TREE-DAMAGED') return null
+    throw error
+  }
+}
+
 export type PieceReader = (index: number) => Promise<Buffer | null>
 
 /** `readPiece` that keeps the last one, for trees of a single piece that are gone through several times. */

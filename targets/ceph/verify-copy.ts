@@ -36,12 +36,13 @@ async function verify(
   }
   context.report({ phase: 'looking at the copy' })
   let { state, stored } = await look()
-  const isFirst = stored !== undefined && stored.mark.verifiedAt === null && copy.verifiedAt === null
+  // one that was found damaged is not: what is wrong with it may lie where nothing was touched since its base
+  const isFirst = stored?.mark.state === 'unverified' && copy.verifiedAt === null
   const writer = state?.writer ?? null
   if (isFirst && (writer === null || keyOf(writer) === keyOf(copy))) {
     // whoever wrote it may not have been dead: nobody writes to it any more from here on. Who writes the next one has
     // looked for that already, and is left alone
-    await fence(asking, image, setting.log, context.signal)
+    await fence(asking, image, setting.log, { signal: context.signal, sparesLater: true })
     ;({ state, stored } = await look())
   }
   if (state === null) return damaged(copy.rootHash, `the image ${image} is gone`)
@@ -54,9 +55,11 @@ async function verify(
   if (copy.rootHash !== null && copy.rootHash !== manifest.rootHash) {
     return damaged(copy.rootHash, `its manifest has another hash (${manifest.rootHash}) than it was known by`)
   }
-  // what was verified before is read whole, to find what time has done to it
+  // what was verified before is read whole, without any object map, to find what time has done to it
   const base = isFirst ? baseOf(state.copies, stored) : null
-  const verification = await judged(manifest.rootHash, async () => readBack(setting, asking, { stored, base }, context))
+  const verification = await judged(manifest.rootHash, async () =>
+    readBack(setting, asking, { stored, base, isFirst }, context),
+  )
   if (manifest.hashedBytes === manifest.sizeBytes) return verification
   return { ...verification, hashedBytes: manifest.hashedBytes }
 }
@@ -97,7 +100,7 @@ class Differs extends Error {
 async function readBack(
   setting: CephSetting,
   asking: Asking,
-  of: { stored: StoredCopy; base: StoredCopy | null },
+  of: { stored: StoredCopy; base: StoredCopy | null; isFirst: boolean },
   context: CopyContext,
 ): Promise<number> {
   const { key, manifest } = of.stored
@@ -113,7 +116,9 @@ async function readBack(
   const open = await ask(asking, 'openImage', snapshot, { image })
   if (open.size !== hashedBytes) throw new Differs(`it has ${open.size} bytes, not ${hashedBytes}`, 0)
 
-  const unproven = await unprovenLeaves(asking, { ...of, tree, open, stallMs: setting.pace.stallMs }, context)
+  const { stallMs } = setting.pace
+  const wholeObject = of.isFirst && manifest.wholeObject && open.flags === 0
+  const unproven = await unprovenLeaves(asking, { ...of, tree, open, wholeObject, stallMs }, context)
   const reading: Reading = { setting, asking, open: open.open, hashedBytes, readBytes: 0 }
   let first = 0
   for await (const piece of readPieces(tree, key, pieces)) {

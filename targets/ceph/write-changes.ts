@@ -1,14 +1,15 @@
 /** Writes what changed since a base, and proves what did not (design section 7, inherited). */
 import { CodedError } from '../../errors/coded-error.js'
 import type { Piece } from '../../librbd/leaf-acts.js'
-import { leafBytes, zeroLeafHash } from '../../source/hash-fold.js'
+import { leafBytes, leafHashBytes, zeroLeafHash } from '../../source/hash-fold.js'
 import { leafCount } from '../../source/root-of-leaves.js'
 import type { Copy } from '../target.js'
-import { copyLeaves, type LeafWork } from './copy-leaves.js'
+import { copyLeaves, type LeafWork, type PieceWork } from './copy-leaves.js'
 import { headIsCopy, withHead, type Head } from './head.js'
 import type { StoredCopy } from './image-state.js'
-import { isInTurn } from './in-turn.js'
-import { extentOf, zeroPiece } from './leaves.js'
+import { inTurn, isWithin } from './in-turn.js'
+import { knownHoles } from './known-holes.js'
+import { extentOf, hashAt, isHashAt, zeroPiece } from './leaves.js'
 import { touchedLeaves } from './touched-leaves.js'
 import { readPiece } from './tree-store.js'
 import type { Finish, WriteJob } from './write-job.js'
@@ -41,7 +42,7 @@ export async function writeChanges(job: WriteJob, base: StoredCopy, finish: Fini
     await job.mustStillWrite()
     const { head, count } = await writeOn(job, opened, base)
     await job.source.confirm(since)
-    return finish(head, { read: 'changes', base, ...count })
+    return finish(head, { read: 'changes', wholeObject: job.source.wholeObject, base, ...count })
   })
 }
 
@@ -49,47 +50,72 @@ async function writeOn(job: WriteJob, opened: Head, base: StoredCopy) {
   const { asking, context, setting, source, sizeBytes } = job
   const { stallMs } = setting.pace
   context.report({ phase: 'looking for leftovers on the copy' })
-  const head = await headIsCopy(asking, opened, base.manifest, { size: sizeBytes, stallMs })
+  const { wholeObject } = source
+  const head = await headIsCopy(asking, opened, base.manifest, { size: sizeBytes, wholeObject, stallMs })
   const count = { readBytes: 0, writtenBytes: 0 }
   await copyLeaves(job, {
     head,
     phase: 'writing what changed',
     touched: touchedLeaves(source.asking, source.open, {
       since: base.manifest.snapshotName,
-      wholeObject: source.wholeObject,
+      wholeObject,
       stallMs,
     }),
     from: { leaf: 0, hashes: null },
-    heldHashes: async (piece) => hashesOf(job, base, piece),
-    work: (index, touched, held) => workOf(job, base, { index, touched, held }),
+    workIn: async (piece) => workIn(job, base, piece),
     count,
   })
   return { head, count }
 }
 
-function workOf(
-  { setting, sizeBytes, source }: WriteJob,
-  base: StoredCopy,
-  { index, touched, held }: { index: number; touched: Piece[] | null; held: Buffer },
-): LeafWork {
-  const { hashedBytes, round } = base.manifest
+async function workIn(job: WriteJob, base: StoredCopy, piece: number): Promise<PieceWork> {
+  const { setting, source } = job
+  const { compare } = setting.options
+  const { pieceLeaves, stallMs } = setting.pace
+  const held = await hashesOf(job, base, piece)
+  const pieceFirst = piece * pieceLeaves
+  const all = { first: pieceFirst, end: pieceFirst + held.length / leafHashBytes }
+  const range = inTurn(all, { compare, round: base.manifest.round + 1 })
+  const isHole = await knownHoles(source.asking, source.open, { range, hashes: held, pieceFirst, stallMs })
+  return {
+    held,
+    workOf: (index, touched) => {
+      const isCompared = isWithin(index, range)
+      return workOf(job, base, { index, touched, held, at: index - pieceFirst, isCompared, isHole })
+    },
+  }
+}
+
+interface KnownLeaf {
+  index: number
+  touched: Piece[] | null
+  /** The hashes of what the head holds, and where the leaf's stands. */
+  held: Buffer
+  at: number
+  /** With the source, although that calls it unchanged. */
+  isCompared: boolean
+  isHole: (leaf: number) => boolean
+}
+
+function workOf({ sizeBytes, source }: WriteJob, base: StoredCopy, leaf: KnownLeaf): LeafWork {
+  const { index, touched, held, at, isCompared, isHole } = leaf
+  const { hashedBytes } = base.manifest
   const { length } = extentOf(index, sizeBytes)
   const isBeyond = index * leafBytes >= hashedBytes
   // one that was cut or grown has another hash although no byte of it need have changed
   const isCut = !isBeyond && length !== extentOf(index, hashedBytes).length
-  if (touched !== null) return { write: touched, unless: isCut ? null : held, isLikelyHole: false }
-  // beyond the base all is zero that is not in the difference: there is nothing to compare it with
-  if (isBeyond) return { hash: held }
-  if (isCut) return { same: null, onOther: async () => Promise.resolve(), isLikelyHole: false }
-  if (!isInTurn(index, { compare: setting.options.compare, round: round + 1 })) return { hash: held }
+  if (touched !== null) return { write: touched, unless: isCut ? null : hashAt(held, at), isLikelyHole: false }
+  // beyond the base all should be zero that is not in the difference
+  if (isBeyond && !isCompared) return null
+  if (isCut) return { same: null, onOther: async () => Promise.resolve() }
+  if (!isCompared || (isHole(index) && isHashAt(held, at, zeroLeafHash(length)))) return null
   return {
-    same: held,
+    same: hashAt(held, at),
     onOther: async () => {
       // a snapshot that was deleted meanwhile reads as something else as well
       await source.confirm(null)
       throw new Inherited(base, index * leafBytes)
     },
-    isLikelyHole: held.equals(zeroLeafHash(length)),
   }
 }
 

@@ -65,18 +65,21 @@ async function prepare(
   const place = locateCapture(setting, capture)
   const [source] = await Promise.all([openCapture(asking, place), mustBeOtherCluster(setting, asking, place.access)])
   const sizeBytes = source.open.size
-  if (found === null) await createImage(asking, image, sizeBytes)
+  // it grows when it is known to hold nothing: shrinking one first would go through all of it
+  if (found === null) await createImage(asking, image, 0)
   const token = randomBytes(6).toString('hex')
   const part = partOf(setting, found, key, sizeBytes)
-  await fence(asking, image, setting.log, context.signal)
+  await fence(asking, image, setting.log, { signal: context.signal })
+  const { archiveId } = capture
+  // before the record is ours: nothing else names what its last writer left
+  if (found !== null) await clearAway(asking, found, { archiveId, writer: found.writer, keep: key })
   // whoever opens the image from now on learns from the record that another attempt writes
   const writer = { ...writerOf(setting, capture, token, sizeBytes), part }
   await keepWriter(asking, seals, image, writer)
   // and who opened it in between, before the record was there, is shut out as well
-  await fence(asking, image, setting.log, context.signal)
+  await fence(asking, image, setting.log, { signal: context.signal })
   const state = await readImage(asking, seals, image)
   if (state === null) throw imageRemoved(image)
-  const { archiveId } = capture
   await clearAway(asking, state, { archiveId, writer: found?.writer ?? null, keep: key })
   const mustStillWrite = async () => mustBeWriter(asking, seals, image, token)
   return {
@@ -120,7 +123,8 @@ async function write(job: WriteJob): Promise<Copy> {
   const { setting, capture, context, image, key, state } = job
   const good = goodCopies({ copies: state.copies, key, pieceLeaves: setting.pace.pieceLeaves })
   const against = good[0] ?? null
-  const bases = capture.maker === 'rbd' ? good.filter(({ manifest }) => manifest.maker === 'rbd').slice(0, 3) : []
+  await doubtBases(job, good)
+  const bases = capture.maker === 'rbd' ? good.filter((one) => isBase(one, state)).slice(0, 3) : []
   const finish: Finish = async (head, written) => {
     await makeSnapshot(job, head)
     return commit(job, head, written)
@@ -139,6 +143,32 @@ async function write(job: WriteJob): Promise<Copy> {
     }
   }
   return writeWhole(job, against, finish)
+}
+
+/**
+ * What was built upon a copy and reads back as something else tells of a difference that left something out: now, or when
+ * that copy was made.
+ */
+async function doubtBases(job: WriteJob, good: StoredCopy[]): Promise<void> {
+  const damaged = job.state.copies.filter(isDamagedChange)
+  for (const { manifest } of damaged) {
+    const { base } = manifest
+    const doubted = good.find(({ key, mark }) => mark.state === 'verified' && base !== null && key === keyOf(base))
+    if (doubted !== undefined) await markSuspects(job, doubted, `${manifest.point}, built upon it, is damaged`)
+  }
+}
+
+function isDamagedChange({ manifest, mark }: StoredCopy): boolean {
+  return manifest.read === 'changes' && mark.state === 'damaged' && mark.wasVerified !== true
+}
+
+/** Differences of the source are believed as long as none is known to have left something out. */
+function isBase({ manifest }: StoredCopy, { copies }: ImageState): boolean {
+  const isDoubted = copies.some((one) => {
+    const isWrong = one.mark.state === 'suspect' || isDamagedChange(one)
+    return isWrong && one.manifest.lineage === manifest.lineage
+  })
+  return manifest.maker === 'rbd' && !isDoubted
 }
 
 async function makeSnapshot(job: WriteJob, head: Head): Promise<void> {

@@ -37,6 +37,8 @@ export interface WriteJob {
 /** How the source was read and what came of it. */
 export interface Written {
   read: 'whole' | 'changes'
+  /** By object maps. */
+  wholeObject: boolean
   /** The verified copy whose bytes it shares. */
   base: StoredCopy | null
   readBytes: number

@@ -1,16 +1,15 @@
 /** Reads the whole capture and writes what the image does not hold yet; taken up again where its last segment ended. */
 import type { Piece } from '../../librbd/leaf-acts.js'
-import { CodedError } from '../../errors/coded-error.js'
 import { leafBytes, zeroLeafHash } from '../../source/hash-fold.js'
 import { leafCount } from '../../source/root-of-leaves.js'
 import type { Copy } from '../target.js'
 import { copyLeaves, type LeafWork } from './copy-leaves.js'
 import { headIsCopy, headIsZero, resized, withHead, type Head } from './head.js'
 import type { StoredCopy } from './image-state.js'
-import { extentOf, zeroPiece } from './leaves.js'
+import { extentOf, hashAt, isHashAt, zeroPiece } from './leaves.js'
 import type { Writer } from './manifest.js'
 import { touchedLeaves } from './touched-leaves.js'
-import { readPiece } from './tree-store.js'
+import { readGoodPiece } from './tree-store.js'
 import type { Finish, WriteJob } from './write-job.js'
 
 /**
@@ -26,6 +25,8 @@ export async function writeWhole(job: WriteJob, against: StoredCopy | null, fini
 
 async function writeOn(job: WriteJob, opened: Head, against: StoredCopy | null, finish: Finish): Promise<Copy> {
   const { context, source, sizeBytes } = job
+  // a later whole read is what finds out that an object map was wrong
+  const wholeObject = source.wholeObject && job.state.copies.length === 0
   const part = job.part === null ? null : await pieceSoFar(job, job.part)
   context.report({ phase: 'preparing the image' })
   const head = await headFor(job, opened, part, against)
@@ -37,13 +38,15 @@ async function writeOn(job: WriteJob, opened: Head, against: StoredCopy | null, 
     touched: touchedLeaves(source.asking, source.open, {
       since: null,
       from: leaf * leafBytes,
-      // a whole read is what finds out that an object map was wrong
-      wholeObject: source.wholeObject && against === null,
+      wholeObject,
       stallMs: job.setting.pace.stallMs,
     }),
     from: { leaf, hashes: part?.hashes ?? null },
-    heldHashes: async (piece) => hashesOf(job, against, piece),
-    work: (index, touched, held) => workOf(job, against, { index, touched, held }),
+    workIn: async (piece) => {
+      const held = await hashesOf(job, against, piece)
+      const first = piece * job.setting.pace.pieceLeaves
+      return { held, workOf: (index, touched) => workOf(job, against, { index, touched, held, at: index - first }) }
+    },
     count,
     onSegment: async (next) => {
       const { pieceLeaves } = job.setting.pace
@@ -51,7 +54,7 @@ async function writeOn(job: WriteJob, opened: Head, against: StoredCopy | null, 
     },
   })
   await source.confirm(null)
-  return finish(head, { read: 'whole', base: against, ...count })
+  return finish(head, { read: 'whole', wholeObject, base: against, ...count })
 }
 
 async function headFor(
@@ -64,19 +67,19 @@ async function headFor(
   if (part !== null) return resized(asking, head, sizeBytes)
   return against === null
     ? headIsZero(asking, head, sizeBytes)
-    : headIsCopy(asking, head, against.manifest, { size: sizeBytes, stallMs: setting.pace.stallMs })
+    : headIsCopy(asking, head, against.manifest, { size: sizeBytes, wholeObject: false, stallMs: setting.pace.stallMs })
 }
 
 function workOf(
   { sizeBytes }: WriteJob,
   against: StoredCopy | null,
-  { index, touched, held }: { index: number; touched: Piece[] | null; held: Buffer },
+  { index, touched, held, at }: { index: number; touched: Piece[] | null; held: Buffer; at: number },
 ): LeafWork {
   const extent = extentOf(index, sizeBytes)
-  const unless = isHeld(against, index, sizeBytes) ? held : null
+  const isKnown = isHeld(against, index, sizeBytes)
+  if (touched === null && isKnown && isHashAt(held, at, zeroLeafHash(extent.length))) return null
+  const unless = isKnown ? hashAt(held, at) : null
   if (touched === null) {
-    const zero = zeroLeafHash(extent.length)
-    if (unless?.equals(zero) === true) return { hash: zero }
     // a hole is made zero; what turns out to be none is written as it was read
     return { write: [{ ...extent, zero: false }], unless, isLikelyHole: true }
   }
@@ -110,7 +113,7 @@ async function hashesOf(job: WriteJob, against: StoredCopy | null, index: number
   const count = Math.min(pieceLeaves, leafCount(job.sizeBytes) - first)
   const piece = zeroPiece(first, count, job.sizeBytes)
   if (against === null || index >= against.manifest.pieces) return piece
-  const stored = await readGood(job.asking, against.key, index)
+  const stored = await readGoodPiece(job.asking, against.key, index)
   // without its hashes, everything is written: no hash is of zero bytes
   if (stored === null) return Buffer.alloc(piece.length)
   stored.copy(piece)
@@ -121,16 +124,6 @@ async function hashesOf(job: WriteJob, against: StoredCopy | null, index: number
 async function pieceSoFar({ asking, key }: WriteJob, part: NonNullable<Writer['part']>) {
   const index = Math.floor(part.leaf / part.pieceLeaves)
   if (part.leaf % part.pieceLeaves === 0) return { ...part, hashes: Buffer.alloc(0) }
-  const hashes = await readGood(asking, key, index)
+  const hashes = await readGoodPiece(asking, key, index)
   return hashes === null ? null : { ...part, hashes }
-}
-
-/** null also for one that is damaged: a whole read needs none. */
-async function readGood(...piece: Parameters<typeof readPiece>): Promise<Buffer | null> {
-  try {
-    return await readPiece(...piece)
-  } catch (error) {
-    if (error instanceof CodedError && error.code === 'CK-TREE-DAMAGED') return null
-    throw error
-  }
 }

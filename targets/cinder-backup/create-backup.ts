@@ -99,7 +99,8 @@ function firstCharacters(text: string, count: number): string {
 function backupMetadata(setting: Setting, plan: BackupPlan, parent: OwnBackup | null): Record<string, string> {
   const { installation, name } = setting
   const { capture, driver, way } = plan
-  const { archiveId, archive, slot, group, point, capturedAt, watchers, sizeBytes, snapshotId, volume } = capture
+  const { archiveId, archive, slot, group, members, point, capturedAt, watchers, sizeBytes, snapshotId, volume } =
+    capture
   return {
     ...ownMarks({ installation, archiveId, volumeId: volume.volumeId, purpose: 'copy' }),
     ...manifestToMetadata({
@@ -111,6 +112,7 @@ function backupMetadata(setting: Setting, plan: BackupPlan, parent: OwnBackup | 
       archive,
       slot,
       group,
+      ...(members !== undefined && { members }),
       capturedAt,
       // a backup of a volume that may be in use is never better than a crash
       consistency: way === 'force' ? 'crash' : capture.consistency,

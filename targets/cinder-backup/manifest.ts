@@ -21,6 +21,8 @@ const manifestSchema = z.object({
   archive: text,
   slot: text,
   group: maybe,
+  /** The volumes of that group, this one included. */
+  members: z.array(text).optional(),
   capturedAt: text,
   consistency,
   watchers: z.union([z.literal('none'), z.literal('unknown'), z.array(text)]),

@@ -19,6 +19,7 @@ export function toCopy({ name }: Pick<Setting, 'name'>, { backup, manifest }: Ow
     archive: manifest.archive,
     slot: manifest.slot,
     group: manifest.group,
+    ...(manifest.members !== undefined && { members: manifest.members }),
     volumeId: manifest.volume.volumeId,
     projectId: manifest.volume.projectId,
     // a force backup has its own capture, made by the driver some time after the request

@@ -22,6 +22,11 @@ export interface RbdWorkshop {
   ceph(...args: string[]): Promise<string>
   /** All of it in one opening of the image, flushed at its end. */
   change(image: string, changes: Change[]): Promise<void>
+  /**
+   * Leaves what a `rbd snap rm` leaves that is killed after its first step: the snapshot is in the trash of its image, under
+   * another name. `snapshot_trash_add` is that step (librbd's `SnapshotRemoveRequest::trash_snap`).
+   */
+  breakOffRemoval(image: string, snapshot: string): Promise<void>
   /** A new image in `volumes`; its name is `volume-<mark>-<n>`. */
   create(size: string, ...options: string[]): Promise<string>
   /** What `rbd export` gives of `pool/image[@snapshot]`. */
@@ -43,6 +48,14 @@ with rados.Rados(conffile=sys.argv[1], rados_id='admin') as cluster:
             elif what == 'resize': image.resize(rest[0])
             elif what == 'rollback': image.rollback_to_snap(rest[0])
         image.flush()
+`
+
+const trashSnapshot = `
+import rados, rbd, struct, sys
+with rados.Rados(conffile=sys.argv[1], rados_id='admin') as cluster, cluster.open_ioctx('volumes') as io:
+    with rbd.Image(io, sys.argv[2], read_only=True) as image:
+        header, snapshot = 'rbd_header.' + image.id(), image.snap_get_id(sys.argv[3])
+    io.execute(header, 'rbd', 'snapshot_trash_add', struct.pack('<Q', snapshot))
 `
 
 export async function rbdWorkshop(prefix: string): Promise<RbdWorkshop> {
@@ -82,6 +95,9 @@ export async function rbdWorkshop(prefix: string): Promise<RbdWorkshop> {
         image.includes('/') ? image : `volumes/${image}`,
         JSON.stringify(changes),
       ])
+    },
+    breakOffRemoval: async (image, snapshot) => {
+      await run('/usr/bin/python3', ['-c', trashSnapshot, conf, image, snapshot])
     },
     create: async (size, ...options) => {
       images += 1

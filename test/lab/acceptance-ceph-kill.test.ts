@@ -56,7 +56,7 @@ beforeAll(async () => {
   const limited = { bandwidth: '24MiB' }
   cinderkeep = await startCinderkeep(lab, {
     targets: { second: { kind: 'ceph', conf: lab.cephConf.backup, users, pool: 'archives', macKey, ...limited } },
-    pace: { heartbeat: '5s', firstRetry: '1s' },
+    pace: { heartbeat: '5s', firstRetry: '1s', unclear: '20s' },
     policies: {
       payments: {
         where: { project: ['payments'], name: [`${tag}-*`] },

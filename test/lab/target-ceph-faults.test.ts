@@ -1,4 +1,4 @@
-/** Four ways to a wrong copy with exit code 0 (design section 7), each done to the target; none may ever be verified. */
+/** Ways to a wrong copy with exit code 0 (design section 7), each done to the target; none may ever be verified. For "inherited" see target-ceph-inherited. */
 import { execFile } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -6,12 +6,12 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { ActName } from '../../librbd/acts.js'
-import type { Hands } from '../../librbd/hands.js'
 import { leafBytes } from '../../source/hash-fold.js'
 import { extentRecord, headRecords } from '../../targets/ceph/import-diff.js'
-import type { Capture, Copy } from '../../targets/target.js'
-import { labEnvironment, listRbdSnapshots, sha256OfRbd, volumeImage } from '../helpers/lab.js'
+import type { Copy } from '../../targets/target.js'
+import { before } from '../helpers/faulty-hands.js'
+import { fullVolumes } from '../helpers/full-volumes.js'
+import { labEnvironment, listRbdSnapshots, volumeImage } from '../helpers/lab.js'
 import { rbdActs } from '../helpers/rbd-hands.js'
 import { cephBench, type CephBench } from '../targets/ceph-bench.js'
 import { contextFor } from '../targets/contract.js'
@@ -29,65 +29,7 @@ afterAll(async () => {
   await bench.end()
 })
 
-let seed = 0
-async function write(volumeId: string, offset: number, length: number): Promise<void> {
-  seed += 1
-  await rbdActs(lab, 'prod', volumeImage(volumeId), [{ act: 'write', offset, length, seed }])
-}
-
-/** A volume full of random bytes. */
-async function fullVolume(): Promise<string> {
-  const id = await bench.newVolume(64)
-  await write(id, 0, size)
-  return id
-}
-
-async function copiesOf(volumeId: string): Promise<Copy[]> {
-  return bench.open().listCopies(volumeId, contextFor().context)
-}
-
-async function verify(copy: Copy) {
-  return bench.open().verifyCopy(copy, null, contextFor().context)
-}
-
-/** By other hands than ours. */
-async function mustBeSame(copy: Copy, capture: Capture): Promise<void> {
-  const source = `${volumeImage(capture.volume.volumeId)}@${capture.snapshotName}`
-  const target = `archives/${copy.ref['image'] ?? ''}@${copy.ref['snapshot'] ?? ''}`
-  expect(await sha256OfRbd(lab, 'backup', target)).toBe(await sha256OfRbd(lab, 'prod', source))
-}
-
-type Wrap = (hands: Hands) => Hands
-
-/** Something happens once, before an act is asked for the first time, or before the leaf at an offset is moved. */
-function before(act: ActName, offset: number, happens: () => Promise<void>): Wrap {
-  let done: Promise<void> | undefined
-  return (hands) => ({
-    do: async (name, given, timeoutMs) => {
-      const isDue = name === act && (name !== 'moveLeaf' || (given as { offset: number }).offset >= offset)
-      if (isDue) await (done ??= happens())
-      return hands.do(name, given, timeoutMs)
-    },
-  })
-}
-
-/** As fast-diff did: a change of the source of which nothing is said. */
-function missing(isLeftOut: (offset: number) => boolean): Wrap {
-  return (hands) => ({
-    do: async (name, given, timeoutMs) => {
-      const answer = await hands.do(name, given, timeoutMs)
-      const from = name === 'diff' ? (given as { from: string | null }).from : null
-      // the copies' own RBD snapshots end with the attempt's token
-      if (from === null || /[.][0-9a-f]{12}$/.test(from)) return answer
-      const extents = answer as number[]
-      return extents.filter((_, at) => !isLeftOut(extents[at - (at % 3)] ?? NaN)) as typeof answer
-    },
-  })
-}
-
-function ofLeaf(leaf: number): (offset: number) => boolean {
-  return (offset) => Math.floor(offset / leafBytes) === leaf
-}
+const { write, fullVolume, copiesOf, verify, mustBeSame } = fullVolumes(lab, () => bench)
 
 describe('torn: the capture is deleted while it is read', () => {
   it.each(['whole', 'changes'])('makes no copy when the source is read by its %s', async (way) => {
@@ -117,62 +59,17 @@ describe('torn: the capture is deleted while it is read', () => {
   })
 })
 
-describe('inherited: the source leaves out a block that changed', () => {
-  it('is found in its turn: the copies since the block was last compared become suspect, and all is read', async () => {
-    const id = await fullVolume()
-    const options = { compare: 4 }
-    const good = await bench.verified(await bench.captureOf(id), { options })
-    await write(id, 20 * mib, mib)
-    const wrong = await bench.captureOf(id)
-    // leaf 5 is in its turn in round 1 and 5; so round 1 would find it at once: leaf 6 is found in round 2
-    await write(id, 0, 4096)
-    await bench.release(wrong)
-    await write(id, 24 * mib, mib)
-    const inherited = await bench.captureOf(id)
-    const second = await bench.verified(inherited, { options, wrap: missing(ofLeaf(6)) })
-    expect(second.basePoint).toBe(good.point)
-    await write(id, 4 * mib, 4096)
-    const third = await bench.captureOf(id)
-    const whole = await bench.verified(third, { options })
-    expect(whole).toMatchObject({ state: 'verified', basePoint: null })
-    await mustBeSame(whole, third)
-    const states = new Map((await copiesOf(id)).map(({ point, state }) => [point, state]))
-    expect([states.get(good.point), states.get(second.point), states.get(whole.point)]).toEqual([
-      'verified',
-      'suspect',
-      'verified',
-    ])
-    // whoever counts copies is told with each copy, and reading it back makes it no better
-    const { suspects } = await bench.open({ options }).writeCopy(third, null, contextFor().context)
-    expect(suspects?.map(({ point }) => point)).toEqual([second.point])
-    const { state, rootHash, reason } = await bench.open({ options }).verifyCopy(second, null, contextFor().context)
-    expect(state).toBe('verified')
-    const mark = { state, rootHash, reason, verifiedAt: new Date().toISOString() }
-    const marked = await bench.open({ options }).markCopy(second, mark, contextFor().context)
-    expect(marked.state).toBe('suspect')
-  })
-
-  it('is found at once where the block is in its turn', async () => {
-    const id = await fullVolume()
-    const options = { compare: 1 }
-    await bench.verified(await bench.captureOf(id), { options })
-    await write(id, 24 * mib, mib)
-    await write(id, 40 * mib, mib)
-    const capture = await bench.captureOf(id)
-    const copy = await bench.verified(capture, { options, wrap: missing(ofLeaf(6)) })
-    expect(copy).toMatchObject({ state: 'verified', basePoint: null })
-    await mustBeSame(copy, capture)
-  })
-
-  it('is found when the rest of the block is known to have changed: it reads back as something else', async () => {
-    const id = await fullVolume()
-    await bench.verified(await bench.captureOf(id))
-    await write(id, 24 * mib, 64 * 1024)
-    await write(id, 25 * mib, 64 * 1024)
-    const capture = await bench.captureOf(id)
-    const wrap = missing((offset) => offset >= 25 * mib && offset < 26 * mib)
-    const copy = await bench.open({ wrap }).writeCopy(capture, null, contextFor().context)
-    expect(await verify(copy)).toMatchObject({ state: 'damaged' })
+describe('an image that is half there', () => {
+  it('is removed with what an archive left', async () => {
+    const id = await bench.newVolume(64)
+    await write(id, 0, mib)
+    const copy = await bench.verified(await bench.captureOf(id))
+    const image = (await bench.imageOf(id)) ?? ''
+    const { id: imageId } = JSON.parse(await bench.rbd('backup', 'info', '--format', 'json', image)) as { id: string }
+    await bench.rados('rm', `rbd_header.${imageId}`)
+    const { archiveId } = copy
+    await bench.open().removeTemporaries({ archiveId, volumeId: id }, contextFor().context)
+    expect(await bench.imageOf(id)).toBeUndefined()
   })
 })
 

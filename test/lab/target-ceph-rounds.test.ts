@@ -72,7 +72,7 @@ describe('a volume', () => {
       await volume.act(...acts(roll, size, captures))
       const capture = await volume.capture()
       captures.push(capture)
-      const copy = await bench.verified(capture, given)
+      const copy = await bench.verified(capture, { ...given, wholeObject: roll(2) === 0 })
       const which = `round ${round}, CK_SEED=${seed}`
       expect(copy, which).toMatchObject({ state: 'verified', reason: null, sizeBytes: size.now })
       kept.push({ copy, content: await prod.content(`${volume.image}@${capture.snapshotName}`) })

@@ -3,17 +3,11 @@
  * takes three minutes for each TiB).
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { silentLog } from '../../log/log.js'
-import { openSources } from '../../source/open-sources.js'
-import { sourcesOptions } from '../../source/options.js'
-import { openTargets } from '../../targets/open-targets.js'
-import { targetsOptions } from '../../targets/options.js'
-import type { Capture, Copy, Target } from '../../targets/target.js'
+import type { Capture, Copy } from '../../targets/target.js'
 import { cephHands, type CephHands } from '../helpers/ceph-hands.js'
 import { labEnvironment } from '../helpers/lab.js'
 import { quickVolume, type QuickVolume } from '../helpers/quick-volume.js'
 import { cephBench, type CephBench } from '../targets/ceph-bench.js'
-import { contextFor } from '../targets/contract.js'
 
 const lab = labEnvironment()
 const mib = 2 ** 20
@@ -78,7 +72,7 @@ describe(`a volume of ${size / tib} TiB that holds ${pieces.length} MiB`, () => 
   it('is copied with what changed, by its object map', { timeout: hour }, async () => {
     await volume.act({ act: 'write', offset: size / 2 + 8 * mib, length: mib, seed: 100 })
     const capture = await volume.capture()
-    const copy = await verifiedByMap(capture)
+    const copy = await bench.verified(capture, { wholeObject: true })
     expect(copy).toMatchObject({ basePoint: last.point })
     expect(copy.writtenBytes).toBeGreaterThan(0)
     // each object that changed, as a whole
@@ -91,7 +85,7 @@ describe(`a volume of ${size / tib} TiB that holds ${pieces.length} MiB`, () => 
     try {
       await other.act(...pieces.map(({ offset, length }, seed) => ({ act: 'write', offset, length, seed }) as const))
       const capture = await other.capture()
-      const copy = await verifiedByMap(capture)
+      const copy = await bench.verified(capture, { wholeObject: true })
       expect(copy).toMatchObject({ basePoint: null, sizeBytes: size })
       expect(copy.writtenBytes).toBeLessThanOrEqual(pieces.length * 2 * 4 * mib)
       await other.mustBeRight(copy, capture, 'objects')
@@ -100,24 +94,3 @@ describe(`a volume of ${size / tib} TiB that holds ${pieces.length} MiB`, () => 
     }
   })
 })
-
-/** As with `wholeObject: always` in the source's options. */
-async function verifiedByMap(capture: Capture): Promise<Copy> {
-  const { context } = contextFor()
-  const target = targetByMap()
-  const copy = await target.writeCopy(capture, null, context)
-  const { state, rootHash, reason } = await target.verifyCopy(copy, capture, context)
-  return target.markCopy(copy, { state, rootHash, reason, verifiedAt: new Date().toISOString() }, context)
-}
-
-function targetByMap(): Target {
-  const sources = bench.sources.map((source) => ({ ...source, wholeObject: 'always' }))
-  const target = openTargets(targetsOptions.parse({ second: bench.options }), {
-    cinder: {} as never,
-    sources: openSources(sourcesOptions.parse(sources)),
-    installation: bench.installation,
-    log: silentLog,
-  }).get('second')
-  if (target === undefined) throw new Error('no target')
-  return target
-}

@@ -25,6 +25,8 @@ const host = 'lab@ceph#ceph'
 export interface OpenGiven {
   pace?: Partial<CephPace>
   options?: Record<string, unknown>
+  /** The source's object maps are believed. */
+  wholeObject?: boolean
   /** Between the target and the clusters, for faults. */
   wrap?: (hands: Hands) => Hands
 }
@@ -57,6 +59,7 @@ export async function cephBench(lab: Lab): Promise<CephBench> {
   const access = { conf: lab.cephConf.prod, user: lab.cephUser, pool: 'volumes', parents: [] }
   const sourceOptions = [{ match: '*@ceph#*', kind: 'rbd', ...access }]
   const sources = openSources(sourcesOptions.parse(sourceOptions))
+  const byMap = openSources(sourcesOptions.parse(sourceOptions.map((one) => ({ ...one, wholeObject: 'always' }))))
   const options = {
     kind: 'ceph',
     conf: lab.cephConf.backup,
@@ -71,7 +74,7 @@ export async function cephBench(lab: Lab): Promise<CephBench> {
     const targets = openTargets(targetsOptions.parse({ second: { ...options, ...given.options } }), {
       // a target that reads through sources asks nothing of Cinder
       cinder: {} as never,
-      sources,
+      sources: given.wholeObject === true ? byMap : sources,
       installation,
       log: silentLog,
       ...(given.pace !== undefined && { cephPace: given.pace }),

@@ -3,7 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { flight } from '../../targets/ceph/flight.js'
-import { isInTurn } from '../../targets/ceph/in-turn.js'
+import { inTurn } from '../../targets/ceph/in-turn.js'
 
 /** Acts that end when they are told to. */
 function acts() {
@@ -41,21 +41,21 @@ async function settled(promise: Promise<unknown>): Promise<boolean> {
 }
 
 describe('a flight', () => {
-  it('begins acts in their order, a dozen at once, and the next when the oldest has ended', async () => {
+  it('begins acts in their order, ten at once, and the next when the oldest has ended', async () => {
     const { act, begun, end } = acts()
     const moving = flight()
-    for (let id = 0; id < 12; id += 1) await moving.begin(act(id))
-    expect(begun).toEqual(Array.from({ length: 12 }, (_, id) => id))
-    const next = moving.begin(act(12))
+    for (let id = 0; id < 10; id += 1) await moving.begin(act(id))
+    expect(begun).toEqual(Array.from({ length: 10 }, (_, id) => id))
+    const next = moving.begin(act(10))
     expect(await settled(next)).toBe(false)
-    expect(begun).toHaveLength(12)
+    expect(begun).toHaveLength(10)
     await end(0)
     await next
-    expect(begun.at(-1)).toBe(12)
+    expect(begun.at(-1)).toBe(10)
     const landing = moving.land()
-    for (let id = 1; id <= 11; id += 1) await end(id)
+    for (let id = 1; id <= 9; id += 1) await end(id)
     expect(await settled(landing)).toBe(false)
-    await end(12)
+    await end(10)
     await landing
   })
 
@@ -70,7 +70,7 @@ describe('a flight', () => {
         })()
         for (const pick of order) {
           const open = begun.filter((id) => !ended.includes(id))
-          expect(under()).toBeLessThanOrEqual(12)
+          expect(under()).toBeLessThanOrEqual(10)
           await end(open[pick % open.length] ?? -1)
         }
         await all
@@ -104,12 +104,12 @@ describe('a flight', () => {
   it('begins nothing in the place of an act that has failed', async () => {
     const { act, begun, end } = acts()
     const moving = flight()
-    for (let id = 0; id < 12; id += 1) await moving.begin(act(id))
+    for (let id = 0; id < 10; id += 1) await moving.begin(act(id))
     await end(0, new Error('the first'))
-    await expect(moving.begin(act(12))).rejects.toThrow('the first')
-    expect(begun).not.toContain(12)
+    await expect(moving.begin(act(10))).rejects.toThrow('the first')
+    expect(begun).not.toContain(10)
     const landing = moving.land()
-    for (let id = 1; id < 12; id += 1) await end(id)
+    for (let id = 1; id < 10; id += 1) await end(id)
     // it was told already
     await landing
   })
@@ -120,30 +120,33 @@ describe('a flight', () => {
 })
 
 describe('the leaves that are in turn', () => {
+  const shares = { compare: fc.integer({ min: 1, max: 64 }), round: fc.nat(10_000) }
+  const piece = fc.record({ first: fc.nat(2 ** 22), count: fc.nat(300) })
+  const endOf = ({ first, count }: { first: number; count: number }) => ({ first, end: first + count })
+
   it('are, after as many rounds as one in so many is compared, all of them, each once', () => {
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 64 }), fc.nat(10_000), fc.nat(2 ** 22), (compare, firstRound, first) => {
-        for (let leaf = first; leaf < first + compare + 3; leaf += 1) {
-          let turns = 0
-          for (let round = firstRound; round < firstRound + compare; round += 1)
-            if (isInTurn(leaf, { compare, round })) turns += 1
-          expect(turns).toBe(1)
+      fc.property(fc.record(shares), piece, ({ compare, round: firstRound }, given) => {
+        const leaves = endOf(given)
+        const turns: number[] = []
+        for (let round = firstRound; round < firstRound + compare; round += 1) {
+          const { first, end } = inTurn(leaves, { compare, round })
+          for (let leaf = first; leaf < end; leaf += 1) turns.push(leaf)
         }
+        const all = Array.from({ length: given.count }, (_, leaf) => given.first + leaf)
+        expect(turns.sort((a, b) => a - b)).toEqual(all)
       }),
     )
   })
 
   it('are one in so many of each round', () => {
     fc.assert(
-      fc.property(
-        fc.integer({ min: 1, max: 64 }),
-        fc.nat(10_000),
-        fc.integer({ min: 1, max: 20 }),
-        (compare, round, times) => {
-          const leaves = Array.from({ length: compare * times }, (_, leaf) => leaf)
-          expect(leaves.filter((leaf) => isInTurn(leaf, { compare, round }))).toHaveLength(times)
-        },
-      ),
+      fc.property(fc.record(shares), piece, ({ compare, round }, given) => {
+        const { first, end } = inTurn(endOf(given), { compare, round })
+        const share = given.count / compare
+        expect(end - first).toBeGreaterThanOrEqual(Math.floor(share))
+        expect(end - first).toBeLessThanOrEqual(Math.ceil(share))
+      }),
     )
   })
 })

@@ -70,6 +70,7 @@ const manifest: Manifest = {
   pieces: 1,
   pieceLeaves: 131_072,
   read: 'whole',
+  wholeObject: false,
   base: null,
   round: 0,
   lineage: 'p',
