@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Cloud } from './cloud.js'
+import { guestAnswer, snapshotsAnswer } from './control-guests.js'
 import type { Fault } from './faults.js'
 import type { ApiAnswer, Service } from './http.js'
 import type { Recorder } from './record.js'
@@ -15,6 +16,9 @@ const works = [
   'backup.create',
   'backup.restore',
   'backup.delete',
+  'image.snapshot',
+  'image.create',
+  'server.thaw',
 ] as const
 
 const times = { nth: z.number().int().positive().optional(), count: z.number().int().positive().optional() }
@@ -47,12 +51,14 @@ const faultBody = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('no-backup-service'), ...times }),
 ])
 
-/** `/_sandbox`: faults to ask for, and the record of what was asked of the cloud. No token is needed. */
+/** `/_sandbox`: faults to ask for, guests, and the record of what was asked of the cloud. No token is needed. */
 export function control(cloud: Cloud, recorder: Recorder): Service {
   return {
     mount: '_sandbox',
     answer: async (request) => {
       const [, what = '', id] = request.path.split('/')
+      if (what === 'guests') return guestAnswer(cloud, request)
+      if (what === 'snapshots' && request.method === 'GET') return snapshotsAnswer(cloud)
       if (what === 'faults') return faults(cloud, request.method, id, request.body)
       if (what === 'record' && request.method === 'GET') {
         return {
@@ -68,7 +74,10 @@ export function control(cloud: Cloud, recorder: Recorder): Service {
         recorder.clear()
         return { status: 204 }
       }
-      return { status: 404, body: { error: 'there are /_sandbox/faults and /_sandbox/record' } }
+      return {
+        status: 404,
+        body: { error: 'there are /_sandbox/faults, /_sandbox/guests, /_sandbox/snapshots and /_sandbox/record' },
+      }
     },
   }
 }

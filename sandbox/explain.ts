@@ -35,8 +35,15 @@ Faults: POST them to ${sandbox.url}/_sandbox/faults, for example
   curl -d '${JSON.stringify(faultExamples[0]?.[1])}' ${sandbox.url}/_sandbox/faults
 ${faults.join('\n')}
   every fault: "nth" is the first match that is hit (1), "count" how many are (1; no-backup-service: all)
-  work: volume.create|delete|resize|attach|detach, snapshot.create|delete, backup.create|restore|delete
+  work: volume.create|delete|resize|attach|detach, snapshot.create|delete, backup.create|restore|delete,
+        image.snapshot (one of createImage's; stuck: nova-api dies), image.create, server.thaw
 GET lists them with their hits, DELETE (/<id>) clears; GET /_sandbox/record shows what was asked of the cloud.
+
+Guests: GET ${sandbox.url}/_sandbox/guests lists the servers' guests; POST to …/guests/SERVER
+  {"agent": "present|absent|hung", "os": "linux|windows", "filesystems": N, "freeze": "works|hangs|refused", "thawsAfterMs": N}
+  …/guests/SERVER/freeze and …/thaw do what libvirt does, …/migrate {"host": NAME} moves the server.
+  GET ${sandbox.url}/_sandbox/snapshots shows which snapshots were taken of frozen guests.
+  node dist/sandbox/virsh.js --connect sandbox+${sandbox.url}[/HYPERVISOR] domstate|domfsfreeze|domfsthaw SERVER, hostname
 Ctrl-C stops it.
 `
 }

@@ -1,6 +1,10 @@
 import { randomUUID } from 'node:crypto'
 
-/** What Cinder does after it has answered; the names that `stuck` and `fail` match. */
+/**
+ * What Cinder does after it has answered, and what Nova does for an image of a server; the names that `stuck` and `fail`
+ * match. `image.snapshot` is one of createImage's snapshots: `fail` is Cinder's refusal, `stuck` the end of nova-api in
+ * the middle. `image.create` is the image itself, `server.thaw` the cast that thaws the guest.
+ */
 export type Work =
   | 'volume.create'
   | 'volume.delete'
@@ -12,6 +16,9 @@ export type Work =
   | 'backup.create'
   | 'backup.restore'
   | 'backup.delete'
+  | 'image.snapshot'
+  | 'image.create'
+  | 'server.thaw'
 
 /** Which requests a fault is for. */
 interface OnRequest {

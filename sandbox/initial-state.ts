@@ -47,6 +47,7 @@ export function initialState(): State {
     transfers: new Map(),
     messages: new Map(),
     servers: new Map(),
+    images: new Map(),
     quotas: new Map([[idOf('project', 'admin'), { ...defaultQuota, ...unlimited }]]),
     pool: { totalGib: 1000, freeGib: 1000 },
   }

@@ -35,6 +35,7 @@ await program(async () => {
       port: Number(values.port),
       amqpUrl: rabbit.url,
       exchange: values.exchange,
+      novaExchange: 'nova',
       driver: values.driver,
       log: createLog('warn'),
     })

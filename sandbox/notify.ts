@@ -6,16 +6,35 @@ import type { Faults } from './faults.js'
 
 /** What was published, in the order in which it was. */
 export interface Published {
+  exchange: string
   routingKey: string
   publisherId: string
   eventType: string
   payload: Record<string, unknown>
   messageId: string
+  priority: Priority
+  /** `req-…` of the request to the service itself, and of that which made it ask: `_context_(global_)request_id`. */
+  requestId: string
+  globalRequestId: string | null
+}
+
+export type Priority = 'INFO' | 'ERROR'
+
+/** Where a notification goes: each service has its exchange. */
+export interface Destination {
+  service: 'cinder' | 'nova'
+  priority: Priority
 }
 
 export interface Notifier {
   /** Enters a notification into the queue of those to publish; never throws, as oslo.messaging's never does. */
-  publish(caller: Caller, publisherId: string, eventType: string, payload: Record<string, unknown>): void
+  publish(
+    caller: Caller,
+    publisherId: string,
+    eventType: string,
+    payload: Record<string, unknown>,
+    to?: Destination,
+  ): void
   published: Published[]
   /** Resolves when all that was entered has reached the broker; held ones excepted. */
   settled(): Promise<void>
@@ -23,16 +42,16 @@ export interface Notifier {
 }
 
 interface Wire {
-  send(routingKey: string, body: Buffer): Promise<void>
+  send(exchange: string, routingKey: string, body: Buffer): Promise<void>
   close(): Promise<void>
 }
 
 /**
- * Publishes as oslo.messaging's rabbit driver does: a non-durable topic exchange, and beside it a queue named after
- * the routing key. Without a broker the notifications are only remembered.
+ * Publishes as oslo.messaging's rabbit driver does: a non-durable topic exchange for each service, and beside it a queue
+ * named after the routing key. Without a broker the notifications are only remembered.
  */
 export async function createNotifier(
-  options: { amqpUrl: string | undefined; exchange: string; topic: string },
+  options: { amqpUrl: string | undefined; exchange: string; novaExchange: string; topic: string },
   faults: Faults,
   log: Log,
 ): Promise<Notifier> {
@@ -45,7 +64,7 @@ export async function createNotifier(
     published.push(message)
     if (wire === undefined) return
     queue = queue
-      .then(() => wire.send(message.routingKey, body))
+      .then(() => wire.send(message.exchange, message.routingKey, body))
       .catch((error: unknown) => {
         log.error({ err: error }, `notification ${message.eventType} was not published`)
       })
@@ -53,13 +72,17 @@ export async function createNotifier(
 
   return {
     published,
-    publish(caller, publisherId, eventType, payload) {
+    publish(caller, publisherId, eventType, payload, { service, priority } = { service: 'cinder', priority: 'INFO' }) {
       const message: Published = {
-        routingKey: `${options.topic}.info`,
+        exchange: service === 'cinder' ? options.exchange : options.novaExchange,
+        routingKey: `${options.topic}.${priority.toLowerCase()}`,
         publisherId,
         eventType,
         payload,
         messageId: randomUUID(),
+        priority,
+        requestId: caller.requestId,
+        globalRequestId: caller.globalRequestId,
       }
       const body = Buffer.from(JSON.stringify(envelope(caller, message)))
       const fault = faults.strike(
@@ -88,37 +111,50 @@ export async function createNotifier(
   }
 }
 
-async function openWire(amqpUrl: string, options: { exchange: string; topic: string }, log: Log): Promise<Wire> {
+async function openWire(
+  amqpUrl: string,
+  options: { exchange: string; novaExchange: string; topic: string },
+  log: Log,
+): Promise<Wire> {
   const connection = await connect(amqpUrl)
   connection.on('error', (error: unknown) => {
     log.error({ err: error }, 'the broker closed the connection of the sandbox')
   })
   const channel = await connection.createConfirmChannel()
-  await channel.assertExchange(options.exchange, 'topic', { durable: false, autoDelete: false })
-  const queueName = `${options.topic}.info`
-  const madeQueue = !(await queueExists())
-  if (madeQueue) await channel.assertQueue(queueName, { durable: false, autoDelete: false, exclusive: false })
-  await channel.bindQueue(queueName, options.exchange, queueName)
+  const exchanges = [options.exchange, options.novaExchange]
+  for (const exchange of exchanges)
+    await channel.assertExchange(exchange, 'topic', { durable: false, autoDelete: false })
+  const queueNames = [`${options.topic}.info`, `${options.topic}.error`]
+  const madeQueues: string[] = []
+  for (const queueName of queueNames) {
+    if (!(await queueExists(queueName))) {
+      await channel.assertQueue(queueName, { durable: false, autoDelete: false, exclusive: false })
+      madeQueues.push(queueName)
+    }
+    for (const exchange of exchanges) await channel.bindQueue(queueName, exchange, queueName)
+  }
   return {
-    send: (routingKey, body) =>
+    send: (exchange, routingKey, body) =>
       new Promise((resolve, reject) => {
         const properties = { contentType: 'application/json', contentEncoding: 'utf-8', persistent: true, priority: 0 }
-        channel.publish(options.exchange, routingKey, body, properties, (error: unknown) => {
+        channel.publish(exchange, routingKey, body, properties, (error: unknown) => {
           if (error === null || error === undefined) resolve()
           else reject(error instanceof Error ? error : new Error('the broker refused the message'))
         })
       }),
     async close() {
       // a queue that was there before us may be ceilometer's
-      if (madeQueue) await channel.deleteQueue(queueName)
-      else await channel.unbindQueue(queueName, options.exchange, queueName)
-      await channel.deleteExchange(options.exchange)
+      for (const queueName of queueNames) {
+        if (madeQueues.includes(queueName)) await channel.deleteQueue(queueName)
+        else for (const exchange of exchanges) await channel.unbindQueue(queueName, exchange, queueName)
+      }
+      for (const exchange of exchanges) await channel.deleteExchange(exchange)
       await connection.close()
     },
   }
 
   /** A check that fails closes its channel, so it has one of its own. */
-  async function queueExists(): Promise<boolean> {
+  async function queueExists(queueName: string): Promise<boolean> {
     const probe = await connection.createChannel()
     probe.on('error', () => undefined)
     try {
@@ -139,7 +175,7 @@ function envelope(caller: Caller, message: Published): unknown {
     message_id: message.messageId,
     publisher_id: message.publisherId,
     event_type: message.eventType,
-    priority: 'INFO',
+    priority: message.priority,
     payload: message.payload,
     timestamp: now.replace('T', ' ').replace('Z', '000'),
     _unique_id: randomUUID().replaceAll('-', ''),

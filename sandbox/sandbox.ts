@@ -22,7 +22,9 @@ import { createLoad } from './load.js'
 import type { Load } from './load.js'
 import { createNotifier } from './notify.js'
 import type { Notifier } from './notify.js'
-import { addServer, nova } from './nova.js'
+import { nova } from './nova.js'
+import { addServer } from './servers.js'
+import type { NewServer } from './servers.js'
 import { createRecorder } from './record.js'
 import type { Recorder } from './record.js'
 import { initialState, password } from './initial-state.js'
@@ -37,6 +39,8 @@ export interface SandboxOptions {
   amqpUrl?: string
   /** The topic exchange for Cinder's notifications; made, and removed by `close`. Default `sandbox-<random>`. */
   exchange?: string
+  /** The same for Nova's. */
+  novaExchange?: string
   /** The topic: routing key `<topic>.info`, and the queue of that name. Default `notifications`. */
   topic?: string
   /** Which of Cinder's backup drivers it imitates; default `ceph`. */
@@ -57,6 +61,8 @@ export interface Sandbox {
   /** `OS_*` for another project and its user of the same name (`payments`, `research`, `web`). */
   envOf(project: string): Record<string, string>
   exchange: string
+  /** Nova's. */
+  novaExchange: string
   /** What to write under `listen.bind`. */
   bind: { exchange: string; topics: string[] }
   faults: Faults
@@ -68,8 +74,8 @@ export interface Sandbox {
   /** The file that is the volume, or the snapshot. */
   volumePath(id: string): string
   snapshotPath(id: string): string
-  /** A server that is ACTIVE at once; volumes are attached to it through Nova's API. */
-  addServer(given: { name: string; projectId: string; userId: string; metadata?: Record<string, string> }): ServerRecord
+  /** A server that is ACTIVE at once, with its volumes attached; more are attached through Nova's API. */
+  addServer(given: NewServer): ServerRecord
   /** Damages a backup now; Cinder goes on calling it `available`. */
   damageBackup(id: string, how: 'flip' | 'truncate' | 'gone'): Promise<void>
   /** Resolves when no asynchronous work is left and all notifications have reached the broker. */
@@ -83,6 +89,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   await mkdir(dir, { recursive: true })
   const log = options.log ?? silentLog
   const exchange = options.exchange ?? `sandbox-${randomUUID()}`
+  const novaExchange = options.novaExchange ?? `nova-${randomUUID()}`
   const topic = options.topic ?? 'notifications'
   const faults = createFaults((fault) => {
     if (fault.kind !== 'damage-backup' || fault.backup === undefined) return
@@ -100,7 +107,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     dir,
     state: initialState(),
     faults,
-    notifier: await createNotifier({ amqpUrl: options.amqpUrl, exchange, topic }, faults, log),
+    notifier: await createNotifier({ amqpUrl: options.amqpUrl, exchange, novaExchange, topic }, faults, log),
     driver: (options.driver ?? 'ceph') === 'ceph' ? cephBackupDriver(dir) : chunkedBackupDriver(dir),
     load: createLoad(),
     bytesPerGib: options.bytesPerGib ?? 2 ** 30,
@@ -118,7 +125,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     await breakBackup(cloud, backup, how)
   }
   const record = createRecorder()
-  const services = [keystone(cloud), cinder(cloud), nova(cloud), glance(), control(cloud, record)]
+  const services = [keystone(cloud), cinder(cloud), nova(cloud), glance(cloud), control(cloud, record)]
   const server = createServer((incoming, outgoing) => {
     answerHttp(cloud, services, record, incoming, outgoing).catch((error: unknown) => {
       log.error({ err: error }, 'a request was not answered')
@@ -152,6 +159,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     env: envOf('admin'),
     envOf,
     exchange,
+    novaExchange,
     bind: { exchange, topics: [topic] },
     faults,
     state: cloud.state,
@@ -160,7 +168,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     notifier: cloud.notifier,
     volumePath: (id) => volumePath(cloud, id),
     snapshotPath: (id) => snapshotPath(cloud, id),
-    addServer: (given) => addServer(cloud, { metadata: {}, ...given }),
+    addServer: (given) => addServer(cloud, given),
     damageBackup,
     idle,
     async close() {

@@ -6,13 +6,15 @@ import type { Caller, Cloud } from './cloud.js'
 import { later, snapshotPath, volumePath } from './cloud.js'
 import { copySparse } from './files.js'
 import { findSnapshot, findVolume, requireAdmin } from './find.js'
+import { writesOf } from './guest.js'
 import type { ApiRequest, Handler, Route } from './http.js'
 import { listed, matchesMetadata, matchesText } from './listing.js'
 import { leaveMessage } from './messages.js'
 import { metadataRoutes } from './metadata.js'
 import { notifySnapshot } from './payloads.js'
 import { reserve } from './quotas.js'
-import type { SnapshotRecord } from './state.js'
+import { writersOf } from './server-guest.js'
+import type { SnapshotRecord, VolumeRecord } from './state.js'
 import { databaseTime } from './state.js'
 import { dropSnapshot } from './volumes.js'
 
@@ -152,29 +154,50 @@ function acceptSnapshot(cloud: Cloud, request: ApiRequest): SnapshotRecord {
       `Invalid volume: Volume ${volume.id} status must be ${valid.join(', ')}, but current status is: ${volume.status}.`,
     )
   }
-  reserve(cloud, request.caller.projectId, 'snapshots', volume.size)
-  const snapshot: SnapshotRecord = {
-    id: randomUUID(),
+  return makeSnapshot(cloud, request.caller, volume, {
     name: asked.name ?? asked.display_name ?? null,
     description: asked.description ?? asked.display_description ?? null,
+    metadata: asked.metadata ?? {},
+  })
+}
+
+/** Begins a snapshot: `creating`, and later `available`. @throws 413 when the caller's project has no room */
+export function makeSnapshot(
+  cloud: Cloud,
+  caller: Caller,
+  volume: VolumeRecord,
+  given: Pick<SnapshotRecord, 'name' | 'description' | 'metadata'>,
+): SnapshotRecord {
+  reserve(cloud, caller.projectId, 'snapshots', volume.size)
+  const snapshot: SnapshotRecord = {
+    id: randomUUID(),
+    ...given,
     status: 'creating',
     volumeId: volume.id,
     size: volume.size,
-    projectId: request.caller.projectId,
-    userId: request.caller.userId,
+    projectId: caller.projectId,
+    userId: caller.userId,
     createdAt: databaseTime(),
     updatedAt: null,
-    metadata: asked.metadata ?? {},
+    frozen: false,
+    writes: null,
+    globalRequestId: caller.globalRequestId,
   }
   cloud.state.snapshots.set(snapshot.id, snapshot)
   cloud.load.began('snapshot', snapshot)
   later(cloud, 'snapshot.create', {
     act: async () => {
-      notifySnapshot(cloud, request.caller, snapshot, 'create.start')
+      notifySnapshot(cloud, caller, snapshot, 'create.start')
+      const writers = writersOf(cloud, volume.id)
+      const freezes = writers.map(({ guest }) => guest.freezes)
+      snapshot.writes = writers[0] === undefined ? null : writesOf(writers[0].guest)
       await copySparse(volumePath(cloud, volume.id), snapshotPath(cloud, snapshot.id))
+      // by one and the same freeze from the first byte to the last
+      snapshot.frozen =
+        writers.length > 0 && writers.every(({ guest }, at) => guest.frozen && guest.freezes === freezes[at])
       snapshot.status = 'available'
       snapshot.updatedAt = databaseTime()
-      notifySnapshot(cloud, request.caller, snapshot, 'create.end')
+      notifySnapshot(cloud, caller, snapshot, 'create.end')
     },
     fail: () => {
       snapshot.status = 'error'

@@ -1,4 +1,5 @@
 /** Everything the sandbox knows: plain records in maps, changed only by the files that answer requests. */
+import type { Guest } from './guest.js'
 
 /** A project as Keystone shows it. */
 export interface Project {
@@ -100,6 +101,12 @@ export interface SnapshotRecord {
   createdAt: string
   updatedAt: string | null
   metadata: Record<string, string>
+  /** Whether every running server that had the volume attached stood frozen while its bytes were copied; API: none. */
+  frozen: boolean
+  /** The writer's counter of the server that had the volume attached, as its bytes were copied; null: nobody wrote. */
+  writes: number | null
+  /** The request id that came with the request: Nova's own, of createImage; else the client's, or null. */
+  globalRequestId: string | null
 }
 
 /** What the backup driver stored of the volume besides its bytes; a restore writes it over the volume. */
@@ -161,15 +168,35 @@ export interface MessageRecord {
   createdAt: string
 }
 
+/** A server; Nova's host and the hypervisor's name are the same here. */
 export interface ServerRecord {
   id: string
   name: string
+  /** `BUILD`, `ACTIVE`, `SHUTOFF`, `DELETED` */
   status: string
   projectId: string
   userId: string
+  /** Changes when it migrates. */
   host: string
   createdAt: string
   metadata: Record<string, string>
+  /** Empty: it boots from a volume. */
+  imageRef: string
+  /** null: nothing was ever attached. */
+  rootVolumeId: string | null
+  /** Nova's copy of the boot volume's image metadata, as it was when the server was made. */
+  imageProperties: Record<string, string>
+  guest: Guest
+}
+
+/** An image; none here has any bytes. */
+export interface ImageRecord {
+  id: string
+  name: string
+  projectId: string
+  visibility: 'private' | 'shared'
+  createdAt: string
+  properties: Record<string, string>
 }
 
 /** The limits of one project; -1 is unlimited. Names are those of `os-quota-sets`. */
@@ -195,6 +222,7 @@ export interface State {
   transfers: Map<string, TransferRecord>
   messages: Map<string, MessageRecord>
   servers: Map<string, ServerRecord>
+  images: Map<string, ImageRecord>
   quotas: Map<string, Quota>
   /** Room in the one pool, as its driver tells the scheduler; nothing is refused for want of it. */
   pool: { totalGib: number; freeGib: number }
