@@ -55,6 +55,8 @@ keyring = $root/ceph.client.ck-remove.keyring
 log file = $LOG/$1-mon.log
 admin socket = $root/run/mon.asok
 mon data = $root/mon/a
+# they put off what comes within a second of their last commit: an RBD snapshot takes 0.1 s or 1 s then, as chance has it
+paxos propose interval = 0.1
 [mgr]
 log file = $LOG/$1-mgr.log
 admin socket = $root/run/mgr.asok

@@ -42,7 +42,7 @@ enabled_backends = ceph
 default_volume_type = ceph
 api_paste_config = /etc/cinder/api-paste.ini
 rootwrap_config = /etc/cinder/rootwrap.conf
-glance_api_servers = http://127.0.0.1:$((9292 + PORT_SHIFT))
+glance_api_servers = http://127.0.0.1:$(port_of glance-api)
 scheduler_default_filters = AvailabilityZoneFilter,CapacityFilter,CapabilitiesFilter
 cinder_internal_tenant_project_id = $SERVICE_PROJECT
 cinder_internal_tenant_user_id = $CINDER_USER
@@ -82,12 +82,7 @@ username = cinder
 password = cinder
 [oslo_concurrency]
 lock_path = $LAB/os/cinder/lock
-[oslo_messaging_notifications]
-driver = messagingv2
-topics = notifications
-[oslo_messaging_rabbit]
-kombu_reconnect_delay = 0.5
-rabbit_interval_max = 2
+$(publishing)
 [coordination]
 backend_url = file://$LAB/os/cinder/coord
 C

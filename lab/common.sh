@@ -33,6 +33,10 @@ port_of() { # SERVICE: the port that says whether it answers; nothing for the se
   cinder-api) echo $((8776 + PORT_SHIFT)) ;;
   prod-mon) echo $((6800 + PORT_SHIFT)) ;; # each Ceph cluster takes a hundred ports from its monitor's on
   backup-mon) echo $((6900 + PORT_SHIFT)) ;;
+  nova-api) echo $((8774 + PORT_SHIFT)) ;;
+  placement-api) echo $((8778 + PORT_SHIFT)) ;;
+  glance-api) echo $((9292 + PORT_SHIFT)) ;;
+  neutron) echo $((9696 + PORT_SHIFT)) ;;
   esac
 }
 
@@ -75,11 +79,13 @@ listens() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; } # PORT
 answers() { # SERVICE: it does what it is for, as far as one question tells
   case $1 in
   mariadb) sql 'select 1' >/dev/null 2>&1 ;;
-  keystone | cinder-api) curl -s -o /dev/null --max-time 10 "http://127.0.0.1:$(port_of "$1")/" ;;
+  keystone | cinder-api | nova-api | placement-api | glance-api | neutron) curl -s -o /dev/null --max-time 10 "http://127.0.0.1:$(port_of "$1")/" ;;
   *-mgr) ceph_cmd "${1%-mgr}" --connect-timeout 5 -s 2>/dev/null | grep -q 'mgr:.*active' ;;
   *-osd) ceph_cmd "${1%-osd}" --connect-timeout 5 -s 2>/dev/null | grep -q '1 up' ;;
   cinder-scheduler | cinder-volume) cinder_reports "$1" ;;
   cinder-backup) cinder_reports "$1" && backup_is_known ;;
+  nova-*) nova_reports "$1" ;;
+  libvirtd) libvirt_runs_qemu ;;
   *) listens "$(port_of "$1")" ;;
   esac
 }
@@ -120,21 +126,30 @@ runs_and_answers() { # SERVICE
   answers "$1"
 }
 
-start_service() { # NAME
+start_process() { # NAME
+  case $1 in
+  mariadb) launch_mariadb ;;
+  epmd) launch_epmd ;;
+  rabbit) launch_rabbit ;;
+  *-mon | *-mgr | *-osd) launch_ceph "$1" ;;
+  keystone) launch_keystone ;;
+  cinder-*) launch_cinder "$1" ;;
+  libvirtd) launch_libvirtd ;;
+  neutron) launch_neutron ;;
+  glance-api) launch_glance ;;
+  placement-api) launch_placement ;;
+  nova-*) launch_nova "$1" ;;
+  esac
+}
+
+start_service() { # NAME: returns when it answers
   runs "$1" && answers "$1" && return
   if ! runs "$1"; then
     say "start $1"
-    case $1 in
-    mariadb) launch_mariadb ;;
-    epmd) launch_epmd ;;
-    rabbit) launch_rabbit ;;
-    *-mon | *-mgr | *-osd) launch_ceph "$1" ;;
-    keystone) launch_keystone ;;
-    cinder-*) launch_cinder "$1" ;;
-    esac
+    start_process "$1"
   fi
   wait_until 120 "$1 does not answer" runs_and_answers "$1"
-  [ "$1" != rabbit ] || wait_until 60 "cinder does not come back to the broker" cinder_consumes
+  [ "$1" != rabbit ] || wait_until 60 "cinder or nova does not come back to the broker" services_consume
 }
 
 # GROUP: nothing of it lives. Zombies count as gone: a container's init may take seconds to reap them.

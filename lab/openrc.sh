@@ -2,7 +2,7 @@
 # What tests and people need to use the lab, as shell exports in $LAB/os/openrc. Written last: where it is, the lab was up.
 
 write_openrc() { # ceph | posix
-  cat >"$LAB/os/openrc" <<C
+  cat >"$LAB/os/openrc.new" <<C
 export LAB='$LAB'
 export OS_AUTH_URL=$(keystone_url)
 export OS_USERNAME=admin
@@ -20,4 +20,6 @@ export LAB_PROD_CEPH_CONF='$(ceph_conf prod)'
 export LAB_BACKUP_CEPH_CONF='$(ceph_conf backup)'
 export LAB_CEPH_USER=cinderkeep
 C
+  ! has_nova || nova_exports >>"$LAB/os/openrc.new"
+  mv "$LAB/os/openrc.new" "$LAB/os/openrc"
 }

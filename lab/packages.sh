@@ -6,12 +6,22 @@ PACKAGES=(curl jq procps iproute2 mariadb-server rabbitmq-server
   keystone uwsgi-plugin-python3 cinder-api cinder-scheduler cinder-volume cinder-backup qemu-utils
   python3-pymysql python3-keystoneauth1 python3-keystoneclient)
 
+# For `up nova`. Whether its guests run by KVM or not is nova.conf's affair: nova-compute-kvm is what brings libvirt's side.
+NOVA_PACKAGES=(qemu-system-x86 qemu-block-extra libvirt-daemon-system libvirt-clients libvirt-daemon-driver-qemu
+  nova-api nova-conductor nova-scheduler nova-compute nova-compute-kvm placement-api glance-api e2fsprogs cpio)
+
+# What the tiny guest is made of is only unpacked: this machine boots no such kernel and runs no such agent.
+guest_packages() {
+  echo busybox-static qemu-guest-agent
+  apt-cache depends linux-image-cloud-amd64 | awk '/Depends: linux-image/ { print $2; exit }'
+}
+
 is_installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 
-# A subshell, so that its trap removes our policy-rc.d however it ends. One that was there before stays.
+# PACKAGE... A subshell, so that its trap removes our policy-rc.d however it ends. One that was there before stays.
 install_packages() (
   local missing=() package
-  for package in "${PACKAGES[@]}"; do is_installed "$package" || missing+=("$package"); done
+  for package in "$@"; do is_installed "$package" || missing+=("$package"); done
   if [ ${#missing[@]} -gt 0 ]; then
     say "installing ${missing[*]} (apt's output: $LOG/apt.log)"
     export DEBIAN_FRONTEND=noninteractive
@@ -38,3 +48,16 @@ mend_cinder_context() {
   say "mending $file"
   sed -i "s/read_deleted=values.get('read_deleted'),/read_deleted=values.get('read_deleted') or 'no',/" "$file"
 }
+
+download_guest_packages() (
+  local package packages
+  mkdir -p "$LAB/guest/packages"
+  cd "$LAB/guest/packages"
+  [ ! -f downloaded ] || return 0
+  # the lists of a machine that had every package already may never have been fetched
+  [ -n "$(apt-cache pkgnames linux-image-cloud-amd64)" ] || apt_get update || die "apt-get update failed; see $LOG/apt.log"
+  mapfile -t packages < <(guest_packages | tr ' ' '\n')
+  say "downloading ${packages[*]}"
+  apt_get download "${packages[@]}" || die "apt-get download failed; see $LOG/apt.log"
+  touch downloaded
+)

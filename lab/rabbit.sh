@@ -44,15 +44,30 @@ rabbit_ctl() {
   env "${environment[@]}" /usr/lib/rabbitmq/bin/rabbitmqctl "$@"
 }
 
-# Cinder's queues do not outlive the broker, and a request that comes before its service has declared its queue again is
-# lost without a word: the volume stays "creating" or "deleting". So a broker counts as started once all that is asked for of
-# the services that run is consumed. cinder-volume listens twice, and comes back twice: for itself and for its backend.
-cinder_consumes() {
-  local consumed queue
+# Cinder's and Nova's queues do not outlive the broker, and a request that comes before its service has declared its queue
+# again is lost without a word: the volume stays "creating" or "deleting". So a broker counts as started once all that is
+# asked for of the services that run is consumed. cinder-volume listens twice, and comes back twice: for itself and for its backend.
+services_consume() {
+  local consumed queue service
   consumed=$(rabbit_ctl --quiet --no-table-headers list_consumers queue_name 2>/dev/null) || return
   for queue in cinder-scheduler{,.lab} cinder-backup{,.lab} cinder-volume{,.lab@ceph,.lab@ceph.lab}; do
     ! runs "${queue%%.*}" || grep -qE "^$queue\s*$" <<<"$consumed" || return
   done
+  for service in conductor scheduler compute; do
+    ! runs "nova-$service" || grep -qE "^$service\.lab\s*$" <<<"$consumed" || return
+  done
 }
 
 amqp_authority() { echo "openstack:openstack@127.0.0.1:$(port_of rabbit)/"; }
+
+# for a service's configuration: it publishes what it does, and finds the broker again soon
+publishing() {
+  cat <<C
+[oslo_messaging_notifications]
+driver = messagingv2
+topics = notifications
+[oslo_messaging_rabbit]
+kombu_reconnect_delay = 0.5
+rabbit_interval_max = 2
+C
+}

@@ -1,10 +1,14 @@
-"""tenants.py KEYSTONE-URL CINDER-URL TENANT...: makes what is missing; prints the ids that cinder.conf needs, as shell."""
+"""tenants.py KEYSTONE-URL USER:SERVICE:TYPE:URL... -- TENANT...: makes what is missing; prints ids that services need, as shell.
+
+Each service has a user of its own (password as the name) in the project service, and endpoints of one URL.
+"""
 import sys
 
 from keystoneauth1 import identity, session
 from keystoneclient.v3 import client
 
-keystone_url, cinder_url, *tenants = sys.argv[1:]
+keystone_url, *rest = sys.argv[1:]
+given_services, tenants = rest[:rest.index('--')], rest[rest.index('--') + 1:]
 auth = identity.Password(keystone_url, username='admin', password='secret', project_name='admin',
                          user_domain_id='default', project_domain_id='default')
 keystone = client.Client(session=session.Session(auth=auth), connect_retries=5)
@@ -31,16 +35,21 @@ def member(name, password, project_name, *role_names):
     return user, project
 
 
-cinder, service_project = member('cinder', 'cinder', 'service', 'admin', 'service')
+services = {s.type: s for s in keystone.services.list()}
+endpoints = {(e.service_id, e.interface) for e in keystone.endpoints.list()}
+
+
+def service(user_name, name, service_type, url):
+    user, project = member(user_name, user_name, 'service', 'admin', 'service')
+    made = ensure(services, service_type, lambda: keystone.services.create(name, type=service_type))
+    for interface in ('public', 'internal', 'admin'):
+        if (made.id, interface) not in endpoints:
+            keystone.endpoints.create(made, url, interface=interface, region='RegionOne')
+    print(f'SERVICE_PROJECT={project.id}')
+    print(f'{user_name.upper()}_USER={user.id}')
+
+
+for given in given_services:
+    service(*given.split(':', 3))
 for tenant in tenants:
     member(tenant, 'secret', tenant, 'member')
-
-services = {s.type: s for s in keystone.services.list()}
-volumes = ensure(services, 'volumev3', lambda: keystone.services.create('cinderv3', type='volumev3'))
-endpoints = {(e.service_id, e.interface) for e in keystone.endpoints.list()}
-for interface in ('public', 'internal', 'admin'):
-    if (volumes.id, interface) not in endpoints:
-        keystone.endpoints.create(volumes, f'{cinder_url}/v3/%(project_id)s', interface=interface, region='RegionOne')
-
-print(f'SERVICE_PROJECT={service_project.id}')
-print(f'CINDER_USER={cinder.id}')

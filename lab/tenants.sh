@@ -6,6 +6,7 @@ TENANTS=(payments research) # project and user of the same name, password "secre
 prepare_tenants() {
   [ -f "$LAB/os/identities" ] && return
   say "keystone: services, endpoints, tenants ${TENANTS[*]}"
-  /usr/bin/python3 "$here/tenants.py" "$(keystone_url)" "http://127.0.0.1:$(port_of cinder-api)" "${TENANTS[@]}" >"$LAB/os/identities.new"
+  /usr/bin/python3 "$here/tenants.py" "$(keystone_url)" cinder:cinderv3:volumev3:"http://127.0.0.1:$(port_of cinder-api)/v3/%(project_id)s" -- \
+    "${TENANTS[@]}" >"$LAB/os/identities.new"
   mv "$LAB/os/identities.new" "$LAB/os/identities"
 }

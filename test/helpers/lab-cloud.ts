@@ -7,6 +7,7 @@ import { cinder, type Backup, type Cinder, type Volume } from '../../openstack/c
 import { loadCloud } from '../../openstack/clouds-yaml.js'
 import { isCloudError } from '../../openstack/errors.js'
 import { connectCloud, type CloudSession } from '../../openstack/session.js'
+import { signIn } from './keystone-token.js'
 import type { Lab } from './lab.js'
 
 /** What people do with the lab's cloud, as its administrator or as a tenant, and what its broker tells of it. */
@@ -21,24 +22,9 @@ export async function labCloud(lab: Lab, os: Record<string, string>): Promise<La
   return { ...cinder(session), session }
 }
 
-const catalogAnswer = z.object({
-  token: z.object({
-    catalog: z.array(z.object({ type: z.string(), endpoints: z.array(z.object({ url: z.string() })) })),
-  }),
-})
-
 /** Cinder's address in the catalogue, up to `/v3`. */
-export async function cinderAddress({ os }: Lab): Promise<string> {
-  const user = { name: os['OS_USERNAME'], password: os['OS_PASSWORD'], domain: { name: os['OS_USER_DOMAIN_NAME'] } }
-  const project = { name: os['OS_PROJECT_NAME'], domain: { name: os['OS_PROJECT_DOMAIN_NAME'] } }
-  const answer = await fetch(`${os['OS_AUTH_URL'] ?? ''}/auth/tokens`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ auth: { identity: { methods: ['password'], password: { user } }, scope: { project } } }),
-  })
-  const { catalog } = catalogAnswer.parse(await answer.json()).token
-  const url = catalog.find(({ type }) => type === 'block-storage' || type === 'volumev3')?.endpoints[0]?.url
-  if (url === undefined) throw new Error('the catalogue has no Cinder')
+export async function cinderAddress(lab: Lab): Promise<string> {
+  const { url } = await signIn(lab, 'block-storage', 'volumev3')
   return url.replace(/\/v3\/.*$/, '/v3')
 }
 

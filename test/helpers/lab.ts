@@ -20,6 +20,12 @@ export type LabService =
   | `${Cluster}-${'mon' | 'mgr' | 'osd'}`
   | 'keystone'
   | `cinder-${'api' | 'scheduler' | 'volume' | 'backup'}`
+  // after `lab/lab up nova`
+  | 'libvirtd'
+  | 'neutron'
+  | 'glance-api'
+  | 'placement-api'
+  | `nova-${'api' | 'scheduler' | 'conductor' | 'compute'}`
 
 export interface Lab {
   /** The lab's directory. */
@@ -34,6 +40,18 @@ export interface Lab {
   /** Projects besides admin; each has a user of the same name with `tenantPassword`. */
   tenants: string[]
   tenantPassword: string
+  /** Null unless it was started by `lab/lab up nova`. */
+  servers: LabServers | null
+}
+
+export interface LabServers {
+  libvirtUri: string
+  /** Ids of Glance's images. */
+  kernel: string
+  ramdisk: string
+  flavor: string
+  /** What each server's console printed: `<server>/console.log` below it. */
+  instancesDir: string
 }
 
 /** @throws Error when no lab runs (or ever ran) in `$LAB`, by default `.lab` in the repository */
@@ -60,6 +78,15 @@ export function labEnvironment(): Lab {
     cephUser: need('LAB_CEPH_USER'),
     tenants: need('LAB_TENANTS').split(' '),
     tenantPassword: need('LAB_TENANT_PASSWORD'),
+    servers: exports.has('LAB_LIBVIRT_URI')
+      ? {
+          libvirtUri: need('LAB_LIBVIRT_URI'),
+          kernel: need('LAB_GUEST_KERNEL'),
+          ramdisk: need('LAB_GUEST_RAMDISK'),
+          flavor: need('LAB_GUEST_FLAVOR'),
+          instancesDir: need('LAB_INSTANCES_DIR'),
+        }
+      : null,
   }
 }
 
