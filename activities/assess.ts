@@ -4,7 +4,7 @@ import { assess } from '../policy/assess.js'
 import type { Decision } from '../policy/policy.js'
 import type { Source } from '../source/source.js'
 import type { ArchivePlan, AssessRequest, CapturedBy, TargetPlan, Verdict } from '../workflows/messages.js'
-import { controlQueue, moveQueue, reconcileEvent, scheduleEvent } from '../workflows/messages.js'
+import { controlQueue, groupEvent, moveQueue, reconcileEvent, scheduleEvent } from '../workflows/messages.js'
 import { archiveIdOf } from './archive-id.js'
 import type { Deps } from './control-activities.js'
 import { factsOf } from './facts-of.js'
@@ -24,14 +24,16 @@ export function assessVolume(deps: Deps) {
     if (volume === null) return gone(deps, request.volumeId)
     const facts = await factsOf(deps, volume)
     const { id, name, projectId, projectName } = facts
-    const own = [scheduleEvent, reconcileEvent]
+    const own = [scheduleEvent, reconcileEvent, groupEvent]
     const decision = assess({
       volume: facts,
       policies: deps.policies,
       installation: deps.installation,
       internalProjectId: deps.internalProjectId,
       events: request.events.filter((event) => !own.includes(event)),
+      lastPolicy: request.lastPolicy ?? null,
       scheduled: request.events.includes(scheduleEvent),
+      grouped: request.events.includes(groupEvent),
       reconciled: request.events.includes(reconcileEvent),
       manual: request.manual,
       last: request.last,
@@ -115,6 +117,11 @@ async function plan(
     permits,
     ...(volume.host !== null && { backend: volume.host }),
     ...(capturedBy !== undefined && { capturedBy }),
+    // a `force` backup takes a snapshot of its own, later
+    ...(decision.server !== null &&
+      targets.some(({ force }) => !force) && {
+        server: { ...decision.server, calls: attempt === 1 && !slot.startsWith(`event:${groupEvent}:`) },
+      }),
   }
 }
 

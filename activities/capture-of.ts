@@ -21,13 +21,14 @@ export function captureOf(
   consistency: Consistency,
   watchers: Capture['watchers'],
 ): Capture {
-  const { archiveId, archive, slot, group } = request
+  const { archiveId, archive, slot, group, members } = request
   const capturedAt = `${createdAt.slice(0, 19)}Z`
   return {
     ...{ archiveId, archive, slot, group, capturedAt, consistency, watchers },
     point: `${capturedAt}-${archiveId.slice(0, 8)}`,
     volume: volumeRecord(volume),
     ...(maker !== undefined && { maker }),
+    ...(members !== undefined && { members }),
     snapshotId: id,
     snapshotName: name,
     sizeBytes,

@@ -20,6 +20,7 @@ const recordSchema = z.object({
   expires: z.string(),
   at: z.string(),
   before: z.enum(['detached', 'in-use']),
+  prepared: z.string().optional(),
 })
 
 /** What the image's metadata says of an RBD snapshot of ours: enough to prove it ours without Temporal. */
@@ -39,6 +40,8 @@ export interface CaptureRecord {
   at: string
   /** How the volume was used before the snapshot: an attempt that finds it cannot look back. */
   before: 'detached' | 'in-use'
+  /** Of a snapshot that was to be taken under a freeze: which preparation wrote this. */
+  prepared?: string | undefined
 }
 
 const prefix = 'ck.'

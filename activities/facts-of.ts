@@ -15,5 +15,7 @@ export async function factsOf(
 
 /** Nova is asked only where a policy looks at servers: no other needs it to be up. */
 function asksForServers(policies: Policy[]): boolean {
-  return policies.some(({ where }) => where.server !== undefined || where.exclude?.server !== undefined)
+  return policies.some(
+    ({ protect, where }) => protect === 'servers' || where.server !== undefined || where.exclude?.server !== undefined,
+  )
 }

@@ -23,6 +23,13 @@ const permanent = new Set<string>([
   'CK-CLOUD-QUOTA',
   'CK-CLOUD-ANSWER-INVALID',
   'CK-POLICY-DIFFERS',
+  'CK-NOVA-NOT-VOLUME-BACKED',
+  'CK-NOVA-QUIESCE-NOT-REQUIRED',
+  'CK-NOVA-SERVER-NOT-ACTIVE',
+  'CK-NOVA-NOT-ATTACHED',
+  // a guest that could not be frozen is not frozen again and again
+  'CK-NOVA-QUIESCE-FAILED',
+  'CK-QUIESCE-REQUEST',
 ])
 
 /**
@@ -31,6 +38,7 @@ const permanent = new Set<string>([
  */
 const neverGivenUp = new Set([
   'releaseCapture',
+  'releaseByNova',
   'removeTemporaries',
   'undoArchive',
   'markCopy',

@@ -7,7 +7,7 @@ export const captureName = (archiveId: string): string => `ck-${archiveId}`
 /** What a snapshot of ours carries: enough to prove it ours without Temporal. */
 export function captureMetadata(
   installation: string,
-  request: CaptureRequest,
+  request: Pick<CaptureRequest, 'archiveId' | 'volumeId' | 'maxAgeSeconds'>,
   detached: boolean,
 ): Record<string, string> {
   return {
@@ -18,6 +18,21 @@ export function captureMetadata(
     'ck:expires': new Date(Date.now() + request.maxAgeSeconds * 1000).toISOString(),
     // an attempt that finds the snapshot cannot look back
     'ck:before': detached ? 'detached' : 'in-use',
+  }
+}
+
+/** The same of a snapshot that Nova made: with the image that it came by, and what is known of the freeze. */
+export function novaCaptureMetadata(
+  installation: string,
+  request: Pick<CaptureRequest, 'archiveId' | 'volumeId' | 'maxAgeSeconds'>,
+  { imageName, why }: { imageName: string; why: string | null },
+): Record<string, string> {
+  return {
+    ...captureMetadata(installation, request, false),
+    'ck:nova': imageName,
+    // an attempt that finds the snapshot without its image cannot look back
+    'ck:frozen': why === null ? 'yes' : 'no',
+    ...(why === null ? {} : { 'ck:why': why.slice(0, 255) }),
   }
 }
 

@@ -13,12 +13,17 @@ const refusals = [3, 9]
  * message ids.
  * @returns null, or why Temporal refused it for this volume; every other failure is thrown, for the next try
  */
-export async function hintVolume({ workflows }: Pick<Deps, 'workflows'>, volumeId: string, hint: Hint) {
+export async function hintVolume(
+  { workflows }: Pick<Deps, 'workflows'>,
+  volumeId: string,
+  hint: Hint,
+  taskQueue = controlQueue,
+) {
   try {
     await workflows.withDeadline(Date.now() + deadlineMs, () =>
       workflows.signalWithStart(workflowTypes.watchVolume, {
         workflowId: volumeWorkflowId(volumeId),
-        taskQueue: controlQueue,
+        taskQueue,
         signal: hintSignal,
         signalArgs: [[hint]],
       }),

@@ -9,8 +9,10 @@ import type { Target } from '../targets/target.js'
 import { findRoom } from './find-room.js'
 import { listCopies } from './list-copies.js'
 import { markCopy } from './mark-copy.js'
+import { prepareCapture } from './prepare-capture.js'
 import { releaseCapture } from './release-capture.js'
 import { removeTemporaries } from './remove-temporaries.js'
+import { snapshotTogether } from './snapshot-together.js'
 import { takeCapture } from './take-capture.js'
 import type { Throttles } from './throttle.js'
 import { verifyCopy } from './verify-copy.js'
@@ -28,6 +30,8 @@ export interface MoveDeps {
   throttles: Throttles
   /** Rejects when Temporal gives no answer within the time; milliseconds. Absent: it cannot be asked. */
   temporalAnswers?: ((deadlineMs: number) => Promise<unknown>) | undefined
+  /** Nova's status of a server; null where there is no such server, or it may not be seen. */
+  serverStatus(serverId: string): Promise<string | null>
   log: Log
 }
 
@@ -41,6 +45,8 @@ export function moveActivities(deps: MoveDeps) {
     writeCopy: writeCopy(deps),
     verifyCopy: verifyCopy(deps),
     // Cinder's from the control worker, RBD snapshots from the movers that reach the image
+    prepareCapture: prepareCapture(deps),
+    snapshotTogether: snapshotTogether(deps),
     takeCapture: takeCapture(deps),
     releaseCapture: releaseCapture(deps),
     // on targets that only movers reach; on others the control worker does the same

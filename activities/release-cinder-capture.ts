@@ -25,15 +25,22 @@ export async function releaseCinderCapture(
   request: { archiveId: string; volumeId: string },
   context: CopyContext,
 ): Promise<void> {
-  for (const { id } of await findCaptures(deps, request)) await remove(deps, id, context)
+  for (const { id } of await findCaptures(deps, request)) await removeSnapshot(deps, id, context)
 }
 
-async function remove(
+/**
+ * Removes one snapshot and returns when it is gone.
+ * @param stuckMs one that has been `creating` under our eyes for so long is taken for never made; default: by its age, an hour
+ * @throws CodedError `CK-SNAPSHOT-BUSY`
+ */
+export async function removeSnapshot(
   { cinder }: Pick<MoveDeps, 'cinder'>,
   id: string,
   { signal, report }: CopyContext,
+  stuckMs = Infinity,
 ): Promise<void> {
   let requests = 0
+  const begun = performance.now()
   for (let pause = firstPauseMs; ; pause = requests > 1 ? lastPauseMs : Math.min(pause * 2, lastPauseMs)) {
     const snapshot = await cinder.getSnapshot(id).catch((error: unknown) => {
       if (error instanceof CodedError && error.code === 'CK-SNAPSHOT-GONE') return null
@@ -48,7 +55,7 @@ async function remove(
       await cinder.deleteSnapshot(id)
     } else if (snapshot.status === 'backing-up' && (await isForsaken(cinder, snapshot))) {
       await cinder.resetStatus('snapshots', id, 'available')
-    } else if (snapshot.status === 'creating' && isOverdue(snapshot)) {
+    } else if (snapshot.status === 'creating' && (isOverdue(snapshot) || performance.now() - begun >= stuckMs)) {
       await cinder.resetStatus('snapshots', id, 'error')
     } else if (snapshot.status === 'error_deleting') {
       if (requests === requestsToDelete) throw busy(snapshot)

@@ -1,6 +1,6 @@
 import { CodedError } from '../errors/coded-error.js'
 import { select } from '../policy/select.js'
-import type { PolicyRunReport } from '../workflows/messages.js'
+import type { PolicyRunReport } from '../workflows/report-messages.js'
 import { scheduleEvent } from '../workflows/messages.js'
 import type { Deps } from './control-activities.js'
 import { factsOf } from './facts-of.js'

@@ -24,6 +24,16 @@ export interface CaptureRequest {
   asked?: { hasRoom: boolean; deferred: Deferral[] } | undefined
   /** Absent: Cinder takes the snapshot. */
   capturedBy?: CapturedBy | undefined
+  /** The snapshot that was taken while all servers of the volume were frozen, and stayed so: Cinder's id, or the RBD snapshot's name; absent: none was. */
+  frozenSnapshotId?: string | undefined
+  /** When that was, ISO 8601; an RBD snapshot does not tell it itself. */
+  frozenAt?: string | undefined
+  /** What the record of that snapshot is known by; an RBD snapshot alone has one. */
+  prepared?: string | undefined
+  /** Why none was, where that was tried; sentences with a code, for people. */
+  notFrozen?: string[] | undefined
+  /** The volumes that were captured with it, itself included; with `group`. */
+  members?: string[] | undefined
 }
 
 /** What was captured, and which targets cannot copy it now. */

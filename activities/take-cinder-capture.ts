@@ -29,13 +29,14 @@ export async function takeCinderCapture(deps: MoveDeps, request: CaptureRequest,
   const snapshot = await untilAvailable(deps, taken, context)
   const after = await useOf(deps, await deps.cinder.getVolume(request.volumeId))
   const wasDetached = snapshot.metadata['ck:before'] === 'detached' && isDetached(after)
-  const consistency = achieved(wasDetached, request)
+  const consistency = achieved(wasDetached, request, snapshot.id === request.frozenSnapshotId)
   if (consistency === null) return refuseFloor(deps, snapshot, request, after)
   const capture = captureOf(request, volume, takenFrom(snapshot), consistency, watchersOf(before, after))
   return { ...capture, deferred }
 }
 
-async function findEarlier(deps: MoveDeps, request: CaptureRequest): Promise<Snapshot | null> {
+/** The snapshot that an earlier attempt took; further ones are removed. */
+export async function findEarlier(deps: MoveDeps, request: CaptureRequest): Promise<Snapshot | null> {
   const found = await findCaptures(deps, request)
   // an earlier attempt gave these up
   const [oldest, ...extras] = found.filter(({ status }) => status !== 'deleting')
@@ -65,10 +66,11 @@ async function create(
   })
 }
 
-async function untilAvailable(
-  { cinder }: MoveDeps,
+/** @throws CodedError `CK-SNAPSHOT-FAILED` */
+export async function untilAvailable(
+  { cinder }: Pick<MoveDeps, 'cinder'>,
   snapshot: Snapshot,
-  { signal, report }: CopyContext,
+  { signal, report, pollMs = 500 }: Pick<CopyContext, 'signal' | 'report'> & { pollMs?: number },
 ): Promise<Snapshot> {
   for (let now = snapshot; ; now = await cinder.getSnapshot(snapshot.id)) {
     if (now.status === 'available' || now.status === 'backing-up') return now
@@ -80,7 +82,7 @@ async function untilAvailable(
       })
     }
     report({ phase: `snapshot ${now.name} is ${now.status}` })
-    await sleep(500, undefined, { signal })
+    await sleep(pollMs, undefined, { signal })
   }
 }
 
@@ -98,7 +100,7 @@ async function refuseFloor(
 function withoutSnapshot(request: CaptureRequest, volume: Volume, { watchers }: Use): Capture {
   const { consistency } = request
   if (!consistency.prefer.includes('crash') || consistency.require !== 'crash') {
-    throw belowFloor(request, { attached: volume.attachments.length > 0, watchers })
+    throw belowFloor(request, { attached: volume.attachments.length > 0, stopped: false, watchers })
   }
   const none = { id: '', name: '', createdAt: new Date().toISOString(), sizeGib: volume.sizeGib }
   return captureOf(request, volume, takenFrom(none), 'crash', watchers)

@@ -30,30 +30,45 @@ export async function takeRbdCapture(deps: MoveDeps, request: RbdCaptureRequest,
   const images = deps.imagesOf(volume.host)
   if (images === undefined) throw noImages(volume.id, volume.host)
   const image = volumeObject({ volumeId: volume.id, host: volume.host, nameId: volume.nameId })
-  const name = rbdCaptureName(request.archiveId, request.capturedBy.seconds)
-
   // before the list: what it does not show was taken later than this
   const before = await useBefore(deps, volume, context)
-  const found = (await images.snapshots(image))?.find((one) => one.name === name)
+  const found = await findEarlierRbd(images, image, request)
   const deferred = found === undefined ? await withoutRoom(deps, request, volume, context) : []
-  const snapshot = found ?? (await create(deps, images, image, name, request, volume, before, context))
+  const snapshot = found ?? (await create(deps, images, image, request, volume, before, context))
   const record = await readRecord(deps, images, image, request)
   const now = await deps.cinder.getVolume(request.volumeId)
   if (now.status === 'deleting') throw beingDeleted(now.id)
   const after = await useOf(deps, now)
   const wasDetached = record?.before === 'detached' && isDetached(after)
-  const consistency = achieved(wasDetached, request)
+  // one that was taken in place of it, when it was gone, has another record
+  const isThat = found?.name === request.frozenSnapshotId && record?.prepared === request.prepared
+  const isFrozen = isThat && request.prepared !== undefined
+  const consistency = achieved(wasDetached, request, isFrozen)
   if (consistency === null) throw belowFloor(request, after)
-  const createdAt = record?.at ?? new Date(request.capturedBy.seconds * 1000).toISOString()
-  const taken = { maker: 'rbd' as const, id: String(snapshot.id), name, createdAt, sizeBytes: snapshot.size }
+  // what was prepared may have waited for other volumes; whoever finds the snapshot again names its point by the same time
+  const at = isFrozen ? (request.frozenAt ?? record?.at) : record?.at
+  if (record !== undefined && at !== undefined && at !== record.at)
+    await images.setMetadata(image, recordKey(request.archiveId), JSON.stringify({ ...record, at }))
+  const createdAt = at ?? new Date(request.capturedBy.seconds * 1000).toISOString()
+  const { id, name, size: sizeBytes } = snapshot
+  const taken = { maker: 'rbd' as const, id: String(id), name, createdAt, sizeBytes }
   return { ...captureOf(request, now, taken, consistency, watchersOf(before, after)), deferred }
 }
 
-async function create(
-  { installation }: MoveDeps,
+/** The RBD snapshot that an earlier attempt took. */
+export async function findEarlierRbd(
   images: VolumeImages,
   image: string,
-  name: string,
+  { archiveId, capturedBy }: RbdCaptureRequest,
+): Promise<RbdSnapshot | undefined> {
+  const name = rbdCaptureName(archiveId, capturedBy.seconds)
+  return (await images.snapshots(image))?.find((one) => one.name === name)
+}
+
+async function create(
+  deps: MoveDeps,
+  images: VolumeImages,
+  image: string,
   request: RbdCaptureRequest,
   volume: Volume,
   before: Use,
@@ -61,16 +76,30 @@ async function create(
 ): Promise<RbdSnapshot> {
   if (volume.status === 'deleting') throw beingDeleted(volume.id)
   if (achieved(isDetached(before), request) === null) throw belowFloor(request, before)
+  const name = rbdCaptureName(request.archiveId, request.capturedBy.seconds)
+  report({ phase: `taking RBD snapshot ${name}` })
+  await writeCaptureRecord(deps, images, image, request, isDetached(before))
+  return images.createSnapshot(image, name)
+}
+
+/** Into the image's metadata, before there is a snapshot: none of ours is ever without a record. */
+export async function writeCaptureRecord(
+  { installation }: Pick<MoveDeps, 'installation'>,
+  images: VolumeImages,
+  image: string,
+  { archiveId, volumeId, maxAgeSeconds }: Pick<CaptureRequest, 'archiveId' | 'volumeId' | 'maxAgeSeconds'>,
+  detached: boolean,
+  prepared?: string,
+): Promise<void> {
   const now = Date.now()
   const record: CaptureRecord = {
-    ...{ installation, archive: request.archiveId, volume: volume.id, purpose: 'capture', bases: [] },
-    expires: new Date(now + request.maxAgeSeconds * 1000).toISOString(),
+    ...{ installation, archive: archiveId, volume: volumeId, purpose: 'capture', bases: [] },
+    expires: new Date(now + maxAgeSeconds * 1000).toISOString(),
     at: new Date(now).toISOString(),
-    before: isDetached(before) ? 'detached' : 'in-use',
+    before: detached ? 'detached' : 'in-use',
+    prepared,
   }
-  report({ phase: `taking RBD snapshot ${name}` })
-  await images.setMetadata(image, recordKey(request.archiveId), JSON.stringify(record))
-  return images.createSnapshot(image, name)
+  await images.setMetadata(image, recordKey(archiveId), JSON.stringify(record))
 }
 
 /** Who has it open only for a moment is one of our own commands, for another archive of the volume. */

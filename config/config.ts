@@ -23,8 +23,10 @@ export interface Config {
   policies: Policy[]
   /** How often `reconcile` runs. */
   reconcileSeconds: number
-  pace: { heartbeatSeconds: number; firstRetrySeconds: number; captureMaxAgeSeconds: number }
+  pace: { heartbeatSeconds: number; firstRetrySeconds: number; captureMaxAgeSeconds: number; unclearSeconds: number }
   drainSeconds: number
   mover: MoverOptions
+  /** `hypervisor` is null when libvirt is to be asked for it. */
+  quiesce: { uri: string; hypervisor: string | null; dir: string; limitSeconds: number }
   log: 'debug' | 'info' | 'warn' | 'error'
 }

@@ -44,9 +44,16 @@ export async function loadConfig(request: LoadRequest): Promise<Config> {
       heartbeatSeconds: options.pace.heartbeat,
       firstRetrySeconds: options.pace.firstRetry,
       captureMaxAgeSeconds: options.pace.captureMaxAge,
+      unclearSeconds: options.pace.unclear,
     },
     drainSeconds: options.drain,
     mover: options.mover,
+    quiesce: {
+      uri: options.quiesce.uri,
+      hypervisor: options.quiesce.hypervisor ?? null,
+      dir: options.quiesce.dir,
+      limitSeconds: options.quiesce.limit,
+    },
     log: options.log,
   }
 }

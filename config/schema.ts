@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { listenOptions } from '../listener/options.js'
 import { duration, policiesOptions } from '../policy/options.js'
+import { quiesceOptions } from '../quiesce/options.js'
 import { byteCount, sourcesOptions } from '../source/options.js'
 import { targetsOptions } from '../targets/options.js'
 
@@ -43,6 +44,11 @@ const paceOptions = z.strictObject({
   captureMaxAge: durationFrom('1m', 60)
     .prefault('7d')
     .describe('A capture is released after this time, whatever is unfinished: it holds space in the cloud.'),
+  unclear: duration
+    .prefault('2m')
+    .describe(
+      'How much later a request whose answer was lost may still be carried out (proxies give up after a minute): so long an archive that lost one waits before it looks for the last time for what it may have made.',
+    ),
 })
 
 /** Where an option is not described by a room's `options.ts`, it is here. */
@@ -95,6 +101,7 @@ export const configOptions = z
       })
       .prefault({})
       .describe('The processes that move bytes.'),
+    quiesce: quiesceOptions,
     log: z.enum(['debug', 'info', 'warn', 'error']).default('info').describe('The least that is logged.'),
   })
   .describe('cinderkeep.yaml')

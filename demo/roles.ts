@@ -4,7 +4,7 @@ import { closeSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { projectRoot } from '../setup/project.js'
 
-export type RoleName = 'listener' | 'control' | 'mover'
+export type RoleName = 'listener' | 'control' | 'mover' | 'quiesce'
 
 /** Cinderkeep's real processes, one a role. */
 export interface Roles {

@@ -11,6 +11,8 @@ import { closeQuietly } from './own-channel.js'
 import { route } from './route.js'
 import type { ListenerStats } from './stats.js'
 import type { Pace } from './pace.js'
+import { subjectOf } from './subject-of.js'
+import { whenAborted } from './when-aborted.js'
 
 export interface Consumption {
   connection: BrokerConnection
@@ -129,7 +131,7 @@ function taker(
     let open = hints.length
     for (const hint of hints) {
       stats.hinted += 1
-      log.debug({ volume: hint.volumeId, event: hint.hint.event, message_id: hint.hint.messageId }, 'a hint')
+      log.debug({ ...subjectOf(hint.workflowId), event: hint.hint.event, message_id: hint.hint.messageId }, 'a hint')
       handOver.add(hint, () => {
         open -= 1
         if (open === 0) acknowledge(message)
@@ -188,20 +190,4 @@ async function accepting(handOver: HandOver): Promise<'accepting'> {
 async function hold(ms: number, signal: AbortSignal): Promise<'held'> {
   await pauseFor(ms, signal)
   return 'held'
-}
-
-/** Resolves when the signal is aborted; at once when it is already. */
-export async function whenAborted(signal: AbortSignal): Promise<'stopped'> {
-  if (!signal.aborted) {
-    await new Promise<void>((resolve) => {
-      signal.addEventListener(
-        'abort',
-        () => {
-          resolve()
-        },
-        { once: true },
-      )
-    })
-  }
-  return 'stopped'
 }

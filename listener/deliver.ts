@@ -6,7 +6,8 @@ import {
   type Client,
 } from '@temporalio/client'
 import { CodedError } from '../errors/coded-error.js'
-import { controlQueue, hintSignal, volumeWorkflowId, workflowTypes } from '../workflows/messages.js'
+import { controlQueue, hintSignal, workflowTypes } from '../workflows/messages.js'
+import { serverHintSignal, serverWorkflowId } from '../workflows/server-messages.js'
 import type { Deliver, Delivery } from './hand-over.js'
 
 /** A signal that Temporal has not accepted in this time is tried again; milliseconds. */
@@ -23,7 +24,7 @@ const refusals = new Map([
 ])
 
 /**
- * Signals a volume's workflow, and starts it where a policy may want the volume. A message given twice is a second
+ * Signals the workflow of a volume or a server, and starts it where a policy may want the volume. A message given twice is a second
  * signal: the workflow remembers message ids.
  */
 export function createDeliver(client: Client): Deliver {
@@ -31,18 +32,18 @@ export function createDeliver(client: Client): Deliver {
     try {
       await client.withDeadline(Date.now() + deadlineMs, () => signal(client, delivery))
     } catch (error) {
-      throw explain(error, delivery.volumeId)
+      throw explain(error, delivery.workflowId)
     }
   }
 }
 
-async function signal(client: Client, { volumeId, hints, start }: Delivery): Promise<void> {
-  const workflowId = volumeWorkflowId(volumeId)
+async function signal(client: Client, { workflowId, hints, start }: Delivery): Promise<void> {
   if (start) {
-    await client.workflow.signalWithStart(workflowTypes.watchVolume, {
+    const isServer = workflowId.startsWith(serverWorkflowId(''))
+    await client.workflow.signalWithStart(isServer ? workflowTypes.captureServer : workflowTypes.watchVolume, {
       workflowId,
       taskQueue: controlQueue,
-      signal: hintSignal,
+      signal: isServer ? serverHintSignal : hintSignal,
       signalArgs: [hints],
     })
     return
@@ -55,7 +56,7 @@ async function signal(client: Client, { volumeId, hints, start }: Delivery): Pro
   }
 }
 
-function explain(error: unknown, volumeId: string): unknown {
+function explain(error: unknown, workflowId: string): unknown {
   if (error instanceof NamespaceNotFoundError) {
     return new CodedError('CK-TEMPORAL-REFUSED', `Temporal has no namespace "${error.namespace}"`, {
       cure: 'Create it (`temporal operator namespace create`), or correct temporal.namespace or TEMPORAL_NAMESPACE.',
@@ -73,19 +74,18 @@ function explain(error: unknown, volumeId: string): unknown {
       cause: error,
     })
   }
-  return new CodedError(
-    'CK-TEMPORAL-REFUSED',
-    `Temporal refuses a signal for ${volumeWorkflowId(volumeId)} (${refusal}): ${details}`,
-    { cure: cureOf(refusal, volumeId), cause: error },
-  )
+  return new CodedError('CK-TEMPORAL-REFUSED', `Temporal refuses a signal for ${workflowId} (${refusal}): ${details}`, {
+    cure: cureOf(refusal, workflowId),
+    cause: error,
+  })
 }
 
-function cureOf(refusal: string, volumeId: string): string {
+function cureOf(refusal: string, workflowId: string): string {
   if (refusal === 'PERMISSION_DENIED' || refusal === 'UNAUTHENTICATED') {
     return 'Check the API key or certificate of TEMPORAL_* and its rights in the namespace.'
   }
   return (
     'A search attribute may be unregistered (`cinderkeep run` registers them), or this workflow has taken 10,000 ' +
-    `signals because no control worker runs: start one, or terminate ${volumeWorkflowId(volumeId)}, which is rebuilt.`
+    `signals because no control worker runs: start one, or terminate ${workflowId}, which is rebuilt.`
   )
 }

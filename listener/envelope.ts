@@ -17,6 +17,8 @@ export interface Notification {
   sentAt: string | null
   /** The volumes it is about, in the order given, each once; a server's event may name several. */
   volumeIds: string[]
+  /** Of an event of Nova's about a server; null of others. */
+  serverId: string | null
   /** The project of the volume or server, where the payload says it. */
   projectId: string | null
 }
@@ -45,6 +47,7 @@ export function decode(content: Uint8Array): Notification {
     publisherId: optional(inner['publisher_id']) ?? '',
     sentAt: toUtc(inner['timestamp']),
     volumeIds: volumeIdsOf(subject),
+    serverId: serverIdOf(subject),
     projectId: optional(subject['tenant_id']) ?? optional(subject['project_id']) ?? null,
   }
 }
@@ -92,6 +95,12 @@ function volumeIdsOf(subject: Fields): string[] {
     }
   }
   return [...new Set(ids.flatMap(volumeId))]
+}
+
+/** Legacy `instance_id`, versioned `uuid`; what is no UUID is not about a server that Nova could be asked about. */
+function serverIdOf(subject: Fields): string | null {
+  const id = subject['instance_id'] ?? subject['uuid']
+  return typeof id === 'string' && uuidPattern.test(id) ? id.toLowerCase() : null
 }
 
 function volumeId(value: unknown): string[] {

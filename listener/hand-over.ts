@@ -2,14 +2,16 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { CodedError } from '../errors/coded-error.js'
 import type { Log } from '../log/log.js'
 import type { Hint } from '../workflows/messages.js'
-import type { VolumeHint } from './route.js'
+import type { SubjectHint } from './route.js'
+import { subjectOf } from './subject-of.js'
 
-/** Hints for one volume that become one signal. */
+/** Hints for one volume, or one server, that become one signal. */
 export interface Delivery {
-  volumeId: string
+  /** `volume/<id>` or `server/<id>`. */
+  workflowId: string
   /** In order of arrival. */
   hints: Hint[]
-  /** Whether the volume's workflow is started when it does not exist. */
+  /** Whether that workflow is started when it does not exist. */
   start: boolean
 }
 
@@ -26,7 +28,7 @@ interface Batch extends Delivery {
 
 export interface HandOver {
   /** Takes a hint; `done` is called once Temporal has accepted it, never when it has not. */
-  add(hint: VolumeHint, done: () => void): void
+  add(hint: SubjectHint, done: () => void): void
   /** Resolves as soon as Temporal accepts signals: at once unless there is trouble. */
   accepting(): Promise<void>
   /** Resolves as soon as Temporal does not accept signals. */
@@ -40,7 +42,7 @@ export interface HandOver {
 }
 
 /**
- * Turns hints into signals: bounded in number, one at a time for a volume, everything that waits for a volume in one. When
+ * Turns hints into signals: bounded in number, one at a time for a workflow, everything that waits for one in one. When
  * Temporal does not accept one, nothing more is sent but that one, again and again with growing pauses, until it is.
  * @param options.firstRetryMs doubled up to `maxRetryMs` from try to try
  */
@@ -74,20 +76,20 @@ export function createHandOver(options: {
 
   function pump(): void {
     if (trouble !== null || stopping.signal.aborted) return
-    for (const [volumeId, batch] of waiting) {
+    for (const [workflowId, batch] of waiting) {
       if (active.size >= options.concurrency) return
-      if (active.has(volumeId)) continue
-      waiting.delete(volumeId)
+      if (active.has(workflowId)) continue
+      waiting.delete(workflowId)
       start(batch)
     }
   }
 
   function start(batch: Batch): void {
     const sent = send(batch).finally(() => {
-      active.delete(batch.volumeId)
+      active.delete(batch.workflowId)
       schedule()
     })
-    active.set(batch.volumeId, sent)
+    active.set(batch.workflowId, sent)
   }
 
   async function send(batch: Batch): Promise<void> {
@@ -101,15 +103,15 @@ export function createHandOver(options: {
     accept(batch)
   }
 
-  function accept({ volumeId, hints, start, done }: Batch): void {
+  function accept({ workflowId, hints, start, done }: Batch): void {
     accepted += 1
-    log.info({ volume: volumeId, message_ids: hints.map(({ messageId }) => messageId), start }, 'signalled the volume')
+    log.info({ ...subjectOf(workflowId), message_ids: hints.map(({ messageId }) => messageId), start }, 'signalled')
     for (const acknowledge of done) acknowledge()
   }
 
   function putBack(batch: Batch): void {
-    const later = waiting.get(batch.volumeId)
-    waiting.set(batch.volumeId, later ? merge(batch, later) : batch)
+    const later = waiting.get(batch.workflowId)
+    waiting.set(batch.workflowId, later ? merge(batch, later) : batch)
   }
 
   function beginTrouble(batch: Batch, error: CodedError): void {
@@ -131,7 +133,7 @@ export function createHandOver(options: {
       await pauseFor(pause * (0.5 + Math.random() / 2), stopping.signal)
       if (stopping.signal.aborted) return
       const tried = deliver(plain(batch))
-      active.set(batch.volumeId, settled(tried))
+      active.set(batch.workflowId, settled(tried))
       try {
         await tried
       } catch (error) {
@@ -140,7 +142,7 @@ export function createHandOver(options: {
         trouble = again
         continue
       } finally {
-        active.delete(batch.volumeId)
+        active.delete(batch.workflowId)
       }
       accept(batch)
       log.info({}, 'Temporal accepts signals again')
@@ -163,14 +165,14 @@ export function createHandOver(options: {
   }
 
   return {
-    add({ volumeId, hint, start }, done) {
-      const batch = waiting.get(volumeId)
+    add({ workflowId, hint, start }, done) {
+      const batch = waiting.get(workflowId)
       if (batch) {
         batch.hints.push(hint)
         batch.done.push(done)
         batch.start ||= start
       } else {
-        waiting.set(volumeId, { volumeId, hints: [hint], start, done: [done] })
+        waiting.set(workflowId, { workflowId, hints: [hint], start, done: [done] })
       }
       schedule()
     },
@@ -188,13 +190,13 @@ export function createHandOver(options: {
   }
 }
 
-function plain({ volumeId, hints, start }: Batch): Delivery {
-  return { volumeId, hints: [...hints], start }
+function plain({ workflowId, hints, start }: Batch): Delivery {
+  return { workflowId, hints: [...hints], start }
 }
 
 function merge(first: Batch, later: Batch): Batch {
   return {
-    volumeId: first.volumeId,
+    workflowId: first.workflowId,
     hints: [...first.hints, ...later.hints],
     done: [...first.done, ...later.done],
     start: first.start || later.start,

@@ -3,13 +3,14 @@ import type { Log } from '../log/log.js'
 import { bindTopics } from './bind.js'
 import { connectBroker, type BrokerConnection } from './connect.js'
 import { connectWhenNeeded, type NeededConnection } from './connect-when-needed.js'
-import { consume, whenAborted } from './consume.js'
+import { consume } from './consume.js'
 import { createHandOver, pauseFor, type Deliver } from './hand-over.js'
 import type { ListenOptions } from './options.js'
 import { closeQuietly } from './own-channel.js'
 import { ensureOwnQueue } from './own-queue.js'
 import { standardPace, type Pace } from './pace.js'
 import { freshStats, type ListenerStats } from './stats.js'
+import { whenAborted } from './when-aborted.js'
 
 export interface Listener {
   /** Resolves when it has begun to consume for the first time. */

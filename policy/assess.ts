@@ -1,5 +1,6 @@
-import { nextNominal } from './due.js'
+import { lastNominal, nextNominal } from './due.js'
 import { exclusiveEvents } from './events.js'
+import { keepDetached } from './keep-detached.js'
 import { missed } from './missed.js'
 import type { AssessInput, Decision, Policy, PolicyCopy, VolumeFacts } from './policy.js'
 import { select } from './select.js'
@@ -14,7 +15,8 @@ const unprotected: Pick<Policy, 'settleSeconds' | 'consistency'> = {
 /** Whether an archive of one volume is due now, to which targets, and why; sentences for people. */
 export function assess(input: AssessInput): Decision {
   const { volume, policies, installation, internalProjectId, now } = input
-  const selection = select(volume, policies, installation, internalProjectId ?? undefined)
+  const found = select(volume, policies, installation, internalProjectId ?? undefined)
+  const selection = keepDetached(found, input)
   const { policy } = selection
   const { settleSeconds, consistency } = policy ?? unprotected
   const decide = (kind: Decision['kind'], reasons: string[], more: Partial<Decision> = {}): Decision => ({
@@ -27,6 +29,7 @@ export function assess(input: AssessInput): Decision {
     waitUntil: null,
     undecided: selection.undecided,
     consistency,
+    server: null,
     copies: [],
     ...more,
   })
@@ -47,7 +50,7 @@ export function assess(input: AssessInput): Decision {
   const closed = input.manual ? null : closedWindow(policy, now)
   if (closed !== null) return decide('wait', [...reasons, closed.reason], { copies, waitUntil: closed.until })
   if (hindrance !== null) return decide('wait', [...reasons, hindrance.reason], { copies })
-  return decide('archive', reasons, { copies })
+  return decide('archive', reasons, { copies, server: serverOf(policy, volume) })
 }
 
 /** Whether one of those who asked has a reason to; what they said, in either case. */
@@ -56,8 +59,11 @@ function asked(input: AssessInput, policy: Policy | null): { due: boolean; becau
   const because: string[] = []
   const due = [...new Set(input.events)].filter((event) => policy?.on.includes(event) === true)
   if (due.length > 0) because.push(`${due.join(', ')} asked for it.`)
-  if (input.scheduled && policy !== null && policy.every !== null) {
+  if (input.scheduled && policy !== null && policy.every !== null && !isCaughtUp(input, policy)) {
     because.push(`The schedule of policy ${policy.name} asked for it (every "${policy.every}", ${policy.timezone}).`)
+  }
+  if (input.grouped && policy?.protect === 'servers') {
+    because.push(`Its server is captured with all volumes that policy ${policy.name} protects.`)
   }
   const trace = input.reconciled && policy !== null ? missed(policy, input.volume, input.last, input.now) : null
   if (trace !== null) because.push(trace)
@@ -65,13 +71,31 @@ function asked(input: AssessInput, policy: Policy | null): { due: boolean; becau
   return { due: false, because: refusals(input, policy) }
 }
 
-function refusals({ events, scheduled, reconciled }: AssessInput, policy: Policy | null): string[] {
+/** A server's volumes are told one after the other, and captured together when the first of them was. */
+function isCaughtUp({ last, now }: AssessInput, { protect, every, timezone }: Policy): boolean {
+  if (protect !== 'servers' || last === null || every === null) return false
+  const nominal = lastNominal({ every, timezone }, now)
+  return nominal !== null && Date.parse(last.capturedAt) >= nominal
+}
+
+/** Of one that several servers have attached, the same each time; all of them are frozen. */
+function serverOf(policy: Policy | null, { servers }: VolumeFacts): Decision['server'] {
+  if (policy?.protect !== 'servers') return null
+  return [...servers].sort((a, b) => (a.id < b.id ? -1 : 1))[0] ?? null
+}
+
+function refusals(input: AssessInput, policy: Policy | null): string[] {
+  const { events, scheduled, grouped, reconciled } = input
   const named = [...new Set(events)].join(', ')
+  if (scheduled && policy !== null && isCaughtUp(input, policy)) {
+    return ['It was captured with its server since the schedule asked for it.']
+  }
   return [
+    ...(grouped ? ['No policy captures its server as a whole.'] : []),
     ...(named === '' ? [] : [`The policy's \`on\` does not hold ${named}.`]),
     ...(scheduled ? [`Policy ${policy?.name ?? ''} has no \`every\`.`] : []),
     ...(reconciled ? ['Nothing was missed.'] : []),
-    ...(named === '' && !scheduled && !reconciled ? ["The policy's `on` does not hold any event."] : []),
+    ...(named === '' && !scheduled && !reconciled && !grouped ? ["The policy's `on` does not hold any event."] : []),
   ]
 }
 

@@ -20,9 +20,14 @@ export const triggerEvents = [
   'instance.volume_detach.end',
   'compute.instance.volume.attach',
   'compute.instance.volume.detach',
+  'instance.power_off.end',
+  'compute.instance.power_off.end',
 ] as const
 
 export type TriggerEvent = (typeof triggerEvents)[number]
+
+/** About a server: each of its volumes is told. (Of a deleted one, Cinder tells `volume.detach.end`.) */
+export const serverEvents: readonly string[] = ['instance.power_off.end', 'compute.instance.power_off.end']
 
 /** After these a volume has one attachment less. */
 export const detachEvents: readonly string[] = [

@@ -123,10 +123,7 @@ const where = z.strictObject({
   exclude: condition.optional().describe('Volumes that fit all of these parts are not protected by this policy.'),
 })
 
-const prefer = z.enum(['detached', 'frozen', 'crash']).refine((level) => level !== 'frozen', {
-  error:
-    'not available yet: freezing guests needs the agent on the compute hosts, which does not exist in this release',
-})
+const level = z.enum(['detached', 'frozen', 'crash'])
 
 const copy = z.strictObject({
   target: z.string().describe('Where this copy goes: a name under `targets`.'),
@@ -153,11 +150,11 @@ const policyOptions = z
   .strictObject({
     protect: z
       .enum(['volumes', 'servers'])
-      .refine((what) => what === 'volumes', {
-        error: 'not available yet: protecting whole servers needs guest freezing, which does not exist in this release',
-      })
       .default('volumes')
-      .describe('What is protected: `volumes`, each by itself.'),
+      .describe(
+        'What is captured at once: `volumes`, each by itself; `servers`, all volumes of a server that the policy protects, under one ' +
+          'freeze of its filesystems. A volume that no server has attached is captured by itself.',
+      ),
     where: where.default({}).describe('Which volumes: all given parts must fit. Without any part, every volume.'),
     on: z
       .array(z.enum(triggerEvents))
@@ -173,14 +170,17 @@ const policyOptions = z
     consistency: z
       .strictObject({
         prefer: z
-          .array(prefer)
+          .array(level)
           .min(1)
           .default(['detached', 'crash'])
-          .describe('What is tried, in this order: `detached` (no attachment), `crash` (neither detached nor frozen).'),
-        require: prefer
+          .describe(
+            'What is tried, in this order: `detached` (no attachment, or a server that is shut off), `frozen` (the guests froze their ' +
+              'filesystems: by the agent on the compute host, else by Nova), `crash` (neither detached nor frozen).',
+          ),
+        require: level
           .default('crash')
           .describe(
-            'The least that is accepted; below it the archive fails instead. From best to least: `detached`, `crash`.',
+            'The least that is accepted; below it the archive fails instead. From best to least: `detached`, `frozen`, `crash`.',
           ),
       })
       .default({ prefer: ['detached', 'crash'], require: 'crash' })
@@ -210,12 +210,22 @@ const policyOptions = z
     prove: notYet('copies are verified when they are written, not again later, in this release'),
   })
   .superRefine((policy, context) => {
-    if (policy.consistency.require === 'detached' && !policy.consistency.prefer.includes('detached')) {
+    const { prefer, require } = policy.consistency
+    if (require !== 'crash' && !prefer.some((one) => one === require || one === 'detached')) {
       context.addIssue({
         code: 'custom',
         path: ['consistency', 'require'],
         message: 'can never be reached: it is not in consistency.prefer',
-        input: policy.consistency.require,
+        input: require,
+      })
+    }
+    if (policy.protect === 'servers' && !prefer.includes('frozen')) {
+      context.addIssue({
+        code: 'custom',
+        path: ['consistency', 'prefer'],
+        message:
+          'expected frozen among them: volumes of a server are captured under one freeze, e.g. [detached, frozen, crash]',
+        input: prefer,
       })
     }
     policy.copies.forEach((one, index) => {
@@ -228,6 +238,14 @@ const policyOptions = z
         })
       }
       if (one.force === undefined) return
+      if (policy.protect === 'servers') {
+        context.addIssue({
+          code: 'custom',
+          path: ['copies', index, 'force'],
+          message:
+            'takes a snapshot of its own, later than the other volumes of the server; take it out, or protect volumes',
+        })
+      }
       const wrong = policy.on.filter((event) => exclusiveEvents.includes(event))
       if (wrong.length > 0) {
         context.addIssue({
@@ -271,7 +289,7 @@ export function toPolicies(options: PoliciesOptions): Policy[] {
     const { exclude, ...condition } = policy.where
     return {
       name,
-      protect: 'volumes',
+      protect: policy.protect,
       where: { ...toCondition(condition), ...(exclude !== undefined && { exclude: toCondition(exclude) }) },
       on: [...policy.on],
       settleSeconds: policy.settle,

@@ -76,7 +76,7 @@ function warningsOf({ policy, protects, shadowed }: PolicyPlan): string[] {
   }
   if (policy.where.server !== undefined && policy.on.some((event) => detachEvents.includes(event))) {
     warnings.push(
-      'It selects by server: after the detach that it archives on, no server has the volume, and it does not protect it.',
+      'It selects by server: after a detach it protects the volume for that one archive, then no more until a server has it.',
     )
   }
   for (const { target, force } of policy.copies) {

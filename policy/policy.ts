@@ -30,7 +30,8 @@ export interface Window {
 /** A policy as configured, defaults filled in; `policy/options.ts` parses it. */
 export interface Policy {
   name: string
-  protect: 'volumes'
+  /** `servers`: all volumes of a server that it protects are captured together, under one freeze. */
+  protect: 'volumes' | 'servers'
   where: Where
   /** Event types that ask for an archive, e.g. `volume.create.end`. */
   on: string[]
@@ -108,8 +109,12 @@ export interface AssessInput {
   internalProjectId: string | null
   /** Event types of the burst that a cloud's notification told; ignored when `manual`. */
   events: string[]
+  /** The name of the policy that protected it when it was looked at last; null: none did, or it is not known. */
+  lastPolicy: string | null
   /** The policy's schedule asks. */
   scheduled: boolean
+  /** Another volume of its server is about to be captured. */
+  grouped: boolean
   /** `reconcile` asks whether anything was missed since `last`. */
   reconciled: boolean
   manual: boolean
@@ -137,6 +142,8 @@ export interface Decision {
   /** With `wait`: when the window opens, ISO 8601; null: soon. */
   waitUntil: string | null
   consistency: { prefer: Consistency[]; require: Consistency }
+  /** The server with whose other volumes it is captured, under one freeze; null: by itself. */
+  server: { id: string; name: string | null } | null
   /** `force` already decided by size, window and events (never on create or detach). */
   copies: { target: string; force: boolean }[]
 }

@@ -16,14 +16,20 @@ const table: Record<string, string[]> = {
   // what is said of a failure, and how a leaf is hashed
   librbd: ['source'],
   policy: [],
+  // what an agent is asked, and how durations are written
+  quiesce: ['workflows/quiesce-messages', 'policy/options'],
   targets: ['vault', 'source', 'librbd', 'openstack'],
-  activities: ['targets', 'source', 'openstack', 'policy', 'workflows/messages', 'workflows/permit-messages'],
+  activities: [
+    ...['targets', 'source', 'openstack', 'policy', 'workflows/messages', 'workflows/permit-messages'],
+    ...['workflows/server-messages', 'workflows/report-messages', 'workflows/freeze-messages'],
+  ],
   workflows: [],
-  listener: ['workflows/messages', 'policy', 'config', 'openstack'],
+  listener: ['workflows/messages', 'workflows/server-messages', 'policy', 'config', 'openstack'],
   web: ['workflows/messages', 'policy', 'config', 'openstack'],
   cli: [
     'workflows/messages',
     'workflows/permit-messages',
+    'workflows/report-messages',
     'policy',
     'config',
     'openstack',
@@ -36,14 +42,24 @@ const table: Record<string, string[]> = {
     'listener/own-channel',
     'listener/binding-errors',
     'listener/dead-queue-name',
+    // who would freeze a server is told by what decides it
+    'workflows/quiesce-messages',
+    'activities/nova-way',
   ],
   // and every room's options
-  config: ['listener/options', 'openstack/options', 'policy/options', 'source/options', 'targets/options'],
+  config: [
+    'listener/options',
+    'openstack/options',
+    'policy/options',
+    'quiesce/options',
+    'source/options',
+    'targets/options',
+  ],
 }
 /** The worker wires; these may import anything, and nobody imports them. */
 const wiring = ['worker']
-/** Schedules and the policy document that lies in one of them. */
-const publishing = ['worker/applied-policies', 'worker/schedules']
+/** Schedules, the policy document that lies in one of them, and who serves a queue. */
+const publishing = ['worker/applied-policies', 'worker/schedules', 'worker/pollers-of', 'worker/agent-serves']
 const outside = ['sandbox', 'lab', 'bench', 'test', 'setup', 'demo']
 const rooms = [...Object.keys(table), ...wiring]
 
@@ -126,7 +142,7 @@ function mayImport({ from, to, typeOnly }: Import): boolean {
   // what is erased decides nothing at run time: plain data may be named where it is used
   if (typeOnly && ['policy', 'workflows', 'config', 'targets', 'activities'].includes(room)) return true
   if (from === 'cli/run.ts' && other === 'worker') return true
-  // commands read and change what is published in Temporal as the workers do; these need the SDK's client alone
+  // commands read and change what Temporal holds as the workers do; these need the SDK's client alone
   if (room === 'cli' && publishing.includes(to)) return true
   return (table[room] ?? []).some((allowed) => allowed === other || allowed === to)
 }

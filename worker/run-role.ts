@@ -12,6 +12,8 @@ import { policyHash } from '../policy/policy-hash.js'
 import { openSources } from '../source/open-sources.js'
 import { openTargets } from '../targets/open-targets.js'
 import { controlQueue, moveQueue } from '../workflows/messages.js'
+import { whenAborted } from '../listener/when-aborted.js'
+import { agentServes } from './agent-serves.js'
 import { rememberedHash } from './applied-policies.js'
 import { bundlePath } from './bundle.js'
 import { connectClient, connectWorker } from './connect-temporal.js'
@@ -21,11 +23,13 @@ import { openConfiguredCloud } from './open-cloud.js'
 import { permitLimits } from './permit-limits.js'
 import { pausedScopes } from './paused-scopes.js'
 import { registerSearchAttributes } from './register-search-attributes.js'
+import { runQuiesce } from './run-quiesce.js'
 import { runWorker } from './run-worker.js'
+import { serverStatus, serverVolumes } from './servers-now.js'
 import { throttlesOf } from './throttles.js'
 
-/** The processes that exist. Later ones: `remover`, `restorer`, `quiesce`, `web`. */
-export const roles = ['listener', 'control', 'mover'] as const
+/** The processes that exist. Later ones: `remover`, `restorer`, `web`. */
+export const roles = ['listener', 'control', 'mover', 'quiesce'] as const
 export type Role = (typeof roles)[number]
 
 export interface RoleContext {
@@ -46,6 +50,10 @@ export async function runRole(role: Role, context: RoleContext): Promise<void> {
   const { config, env, log } = context
   forwardLogs(log)
   const temporal = await temporalConnection(config.temporal, env)
+  if (role === 'quiesce') {
+    await runQuiesce(context, temporal)
+    return
+  }
   const { connection, client } = await connectClient(temporal)
   try {
     await registerSearchAttributes(connection, temporal.namespace)
@@ -61,7 +69,7 @@ export async function runRole(role: Role, context: RoleContext): Promise<void> {
 async function listen({ config, log, signal }: RoleContext, client: Client): Promise<void> {
   const events = new Set(config.policies.flatMap(({ on }) => on))
   const listener = await runListener({ options: config.listen, client, events, log })
-  await aborted(signal)
+  await whenAborted(signal)
   await listener.stop()
 }
 
@@ -81,6 +89,7 @@ async function work(
     ...{ installation, sources, targets, log },
     cinder: cloud.cinder,
     imagesOf: openVolumeImages(config.sources),
+    serverStatus: serverStatus(cloud.nova, log),
     throttles: throttlesOf(config),
     temporalAnswers: async (deadlineMs) =>
       known.connection.withDeadline(Date.now() + deadlineMs, () => known.connection.workflowService.getSystemInfo({})),
@@ -97,6 +106,11 @@ async function work(
         policyHash: policyHash(policies),
         projectName: (id) => cloud.keystone.projectName(id),
         serverName: (id) => cloud.nova.serverName(id),
+        serverVolumes: serverVolumes(cloud.nova),
+        agentServes: agentServes(client),
+        freezeLimitSeconds: config.quiesce.limitSeconds,
+        nova: cloud.nova,
+        glance: cloud.glance,
         appliedPolicyHash: rememberedHash(client),
         limits: permitLimits(config),
         pausedScopes: pausedScopes(client.workflow),
@@ -112,17 +126,4 @@ async function work(
     await connection.close()
     cloud.close()
   }
-}
-
-async function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return
-  await new Promise<void>((resolve) => {
-    signal.addEventListener(
-      'abort',
-      () => {
-        resolve()
-      },
-      { once: true },
-    )
-  })
 }

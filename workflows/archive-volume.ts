@@ -3,39 +3,24 @@ import {
   getExternalWorkflowHandle,
   isCancellation,
   log,
-  proxyActivities,
   setHandler,
-  sleep,
   workflowInfo,
 } from '@temporalio/workflow'
-import type { ControlActivities } from '../activities/control-activities.js'
 import type { Capture, Copy, WrittenCopy } from '../targets/target.js'
-import { type ArchivePermit, permitOf } from './archive-permit.js'
+import { permitOf } from './archive-permit.js'
 import { type Brakes, watchBrakes } from './brakes.js'
 import { concludeArchive } from './conclude-archive.js'
 import { failureOf, hadEarlierAttempts, workerAway } from './failure-of.js'
+import { noGroup } from './freeze-capture.js'
 import type { ArchiveOutcome, ArchiveRequest, TargetOutcome, TargetPlan } from './messages.js'
-import { copiedSignal, copyChangedSignal, laneFreedSignal, outcomeQuery } from './messages.js'
+import { copyChangedSignal, laneFreedSignal, outcomeQuery } from './messages.js'
 import { moveActivities } from './move-activities.js'
 import { finishing, moversOf, nearTarget } from './near-target.js'
-import { removeSoon, removeTemporaries } from './remove-temporaries.js'
-import { unclearFor } from './unclear-for.js'
+import { releaseArchive } from './release-archive.js'
+import { clearAway } from './remove-temporaries.js'
 import { showArchive } from './show-archive.js'
-import { snapshotName, takeCapture } from './take-capture.js'
+import { takeCapture } from './take-capture.js'
 import { unproven } from './unproven.js'
-
-const releasing = {
-  startToCloseTimeout: '30 minutes',
-  heartbeatTimeout: '30 seconds',
-  // a clone that came late holds the snapshot: then temporaries are removed again
-  retry: { initialInterval: '2 seconds', backoffCoefficient: 2, maximumAttempts: 5 },
-} as const
-
-/**
- * How long to wait before asking again for what cannot be removed yet: a tenant's clone may hold a snapshot for years,
- * and each time leaves a dozen events in a history that has room for 50,000.
- */
-const releasePause = { firstMinutes: 1, longestMinutes: 360 }
 
 /**
  * One recovery point: permit → capture → write → verify on every target side by side → release. Every name it uses comes
@@ -53,9 +38,13 @@ export async function archiveVolume(request: ArchiveRequest): Promise<ArchiveOut
   let begun = request.capture !== null
   let isUnclear = false
   try {
-    await permit.grant((reasons) => {
-      showArchive(request, outcome, 'waiting', reasons)
-    })
+    const granted = async () =>
+      permit.grant((reasons) => {
+        showArchive(request, outcome, 'waiting', reasons)
+      })
+    // those of one server are captured together, and may be more than are permitted at once
+    const isOfServer = request.server !== undefined
+    if (!isOfServer) await granted()
     const targets = request.targets.map(({ target }) => target)
     await brakes.safePoint(targets, (reasons) => {
       showArchive(request, outcome, 'paused', reasons)
@@ -63,14 +52,18 @@ export async function archiveVolume(request: ArchiveRequest): Promise<ArchiveOut
     begun = true
     showArchive(request, outcome, 'capturing')
     const capture = (outcome.capture ??= await takeCapture(request, outcome))
-    await beforeTooOld(request, outcome, () => copyToAll(request, outcome, brakes, capture))
+    await beforeTooOld(request, outcome, async () => {
+      if (isOfServer) await granted()
+      await copyToAll(request, outcome, brakes, capture)
+    })
   } catch (error) {
     for (const target of outcome.targets) target.failure ??= failureOf(error)
     isUnclear = outcome.capture === null && mayAppearLater(error)
     if (isCancellation(error)) throw error
   } finally {
+    isUnclear ||= mayHaveMade(outcome)
     await CancellationScope.nonCancellable(() =>
-      begun ? release(request, outcome, permit, isUnclear) : permit.release(),
+      begun ? releaseArchive(request, outcome, permit, isUnclear) : permit.release(),
     )
   }
   return concludeArchive(request, outcome)
@@ -222,107 +215,14 @@ async function freeLane({ entity }: ArchiveRequest, target: string): Promise<voi
   }
 }
 
-/**
- * Removes what the archive made beside finished copies, and returns when it is gone. A snapshot cannot go before its
- * clones, and one that was asked for without an answer may appear later. The permit goes when everything is removed, or
- * something that is not ours keeps it from that.
- */
-async function release(
-  request: ArchiveRequest,
-  outcome: ArchiveOutcome,
-  permit: ArchivePermit,
-  isUnclear: boolean,
-): Promise<void> {
-  showArchive(request, outcome, 'releasing')
-  if (isUnclear) await sleep(unclearFor)
-  for (let minutes = releasePause.firstMinutes; ; minutes = Math.min(2 * minutes, releasePause.longestMinutes)) {
-    const isFirst = minutes === releasePause.firstMinutes
-    const left = await removeSoon(request)
-    const held = await tryToRelease(request, outcome, minutes)
-    if (isFirst) await permit.release()
-    const hindrances = [...(held === null ? [] : [held.message]), ...left.map(({ reason }) => reason)]
-    if (hindrances.length > 0) showArchive(request, outcome, 'releasing', hindrances)
-    // its copies are good whatever becomes of the snapshot, or of a target that is down
-    if (isFirst && hindrances.length > 0) await tellCopies(request, outcome)
-    if (held === null) {
-      const tell = () => undefined
-      await Promise.all(left.map(async ({ plan }) => clearAway(request, plan, tell)))
-      return
-    }
-    // where no mover was there it waited in their queue
-    if (held.code !== workerAway) await sleep(minutes * 60_000)
-  }
-}
-
-/** @returns why the capture is still there, or null */
-async function tryToRelease(
-  request: ArchiveRequest,
-  outcome: ArchiveOutcome,
-  minutes: number,
-): Promise<ReturnType<typeof failureOf> | null> {
-  try {
-    await releaseCapture(request, outcome, minutes)
-    return null
-  } catch (error) {
-    const failure = failureOf(error)
-    log.warn('the capture cannot be released yet', { reason: failure.message })
-    return failure
-  }
-}
-
-async function tellCopies({ entity }: ArchiveRequest, { targets }: ArchiveOutcome): Promise<void> {
-  const copies = targets.flatMap(({ copy }) => (copy === null ? [] : [copy]))
-  if (entity === null || copies.length === 0) return
-  await getExternalWorkflowHandle(entity)
-    .signal(copiedSignal, copies)
-    .catch(() => {
-      log.info('nobody wants to know of the copies', { entity })
-    })
+/** Whether something was asked for under a freeze, or is by its server's workflow, of which nothing was heard. */
+function mayHaveMade({ freezing = [] }: ArchiveOutcome): boolean {
+  const unclear = ['CK-TIMED-OUT', 'CK-CANCELLED', 'CK-CLOUD-ANSWER-LOST', 'CK-UNEXPECTED', noGroup]
+  return freezing.some((reason) => unclear.some((code) => reason.startsWith(code)))
 }
 
 /** Whether a snapshot may have been asked for without our knowing what became of it. */
 function mayAppearLater(error: unknown): boolean {
   const unclear = ['CK-CANCELLED', 'CK-TIMED-OUT', workerAway, 'CK-CLOUD-ANSWER-LOST']
   return unclear.includes(failureOf(error).code) || hadEarlierAttempts(error)
-}
-
-async function clearAway(
-  { archiveId, volume, pace }: ArchiveRequest,
-  { target, nearQueue }: TargetPlan,
-  tell: (reason: string) => void,
-): Promise<void> {
-  const movers = moversOf(nearQueue, pace)
-  await removeTemporaries({ archiveId, volumeId: volume.id }, { target, movers }, tell)
-}
-
-/** An RBD snapshot of which a copy was verified stays, as the base of the target's next copy. */
-async function releaseCapture(
-  request: ArchiveRequest,
-  { capture, targets }: ArchiveOutcome,
-  patienceMinutes: number,
-): Promise<void> {
-  const { archiveId, volume, capturedBy } = request
-  const snapshotId = capture?.snapshotId ?? null
-  const patience = Math.max(patienceMinutes * 60, 5 * request.pace.heartbeatSeconds)
-  const { releaseCapture: act } = proxyActivities<Pick<ControlActivities, 'releaseCapture'>>({
-    ...releasing,
-    ...(capturedBy !== undefined && { taskQueue: capturedBy.queue, scheduleToStartTimeout: `${patience} seconds` }),
-  })
-  const bases = targets.flatMap(({ target, copy }) => (copy?.state === 'verified' ? [target] : []))
-  const summary =
-    capturedBy !== undefined && bases.length > 0
-      ? `make ${snapshotName(request)} a base`
-      : `remove ${snapshotName(request)}`
-  await act.executeWithOptions({ summary }, [
-    {
-      ...{ archiveId, volumeId: volume.id, snapshotId },
-      ...(capturedBy !== undefined && { capturedBy, bases, place: placeOf(capture) }),
-    },
-  ])
-}
-
-function placeOf(capture: Capture | null) {
-  if (capture === null) return undefined
-  const { volumeId, host, nameId } = capture.volume
-  return { volumeId, host, nameId }
 }

@@ -1,10 +1,27 @@
-import { ActivityFailure, ApplicationFailure, proxyLocalActivities, rootCause } from '@temporalio/workflow'
+import { ActivityFailure, ApplicationFailure, proxyActivities, rootCause } from '@temporalio/workflow'
+// eslint-disable-next-line no-restricted-imports -- for runs of older versions alone
+import { proxyLocalActivities } from '@temporalio/workflow'
 import type { ControlActivities } from '../activities/control-activities.js'
 import type { AssessRequest, Verdict } from './messages.js'
 import type { VolumeState } from './volume-memory.js'
 
-// local: the entity's own worker looks, without a hop through the server
-const local = proxyLocalActivities<Pick<ControlActivities, 'assess'>>({
+type Assessing = Pick<ControlActivities, 'assess'>
+
+/** How a run has its volume assessed. */
+export type AssessedBy = 'activity' | 'local activity'
+
+const activity = proxyActivities<Assessing>({
+  startToCloseTimeout: '30 seconds',
+  // the workers may have much else to do
+  scheduleToCloseTimeout: '10 minutes',
+  retry: { maximumAttempts: 3 },
+})
+/**
+ * Runs of older versions. When a query is answered while one is at work, its result is recorded in that workflow task, but
+ * seen by the workflow in the next one, after the signals that came meanwhile; a replay sees it before them, and stops
+ * there for ever (sdk-core 1.24, managed_run.rs: `have_pending_la_resolutions`). So nothing here uses them any more.
+ */
+const local = proxyLocalActivities<Assessing>({
   startToCloseTimeout: '30 seconds',
   scheduleToCloseTimeout: '40 seconds',
   retry: { maximumAttempts: 3 },
@@ -18,9 +35,10 @@ const absentBefore: Partial<Verdict> = { rpoSeconds: null, nextAt: null, waitUnt
  * the replay of a workflow that lives for years.
  * @returns null when it could not be told (Cinder does not answer); the reason is noted
  */
-export async function assess(state: VolumeState, request: AssessRequest): Promise<Verdict | null> {
+export async function assess(state: VolumeState, request: AssessRequest, by: AssessedBy): Promise<Verdict | null> {
   try {
-    const verdict = { ...absentBefore, ...(await local.assess(request)) }
+    const found = await (by === 'activity' ? activity : local).assess(request)
+    const verdict = { ...absentBefore, ...found }
     state.lastReasons = verdict.reasons
     state.sourceGone = verdict.kind === 'gone'
     state.policy = verdict.policy

@@ -87,11 +87,13 @@ async function undo(
   volumeId: string,
   archive: RunningArchive,
 ): Promise<void> {
-  const { archiveId, targets, heartbeatSeconds } = archive
+  const { archiveId, targets, heartbeatSeconds, mayFreeze } = archive
   await sleep((heartbeatSeconds + 10) * 1000)
   const summary = `what ${archive.archive} left`
   const acts = proxyActivities<Pick<ControlActivities, 'undoArchive'>>(options)
-  const left = await acts.undoArchive.executeWithOptions({ summary }, [{ volumeId, archiveId, targets }])
+  const left = await acts.undoArchive.executeWithOptions({ summary }, [
+    { volumeId, archiveId, targets, ...(mayFreeze && { mayFreeze }) },
+  ])
   const near = options === soonCleaning ? { ...options, ...soonTaken } : options
   // of older versions, which did everything themselves, nothing is left
   for (const [target, taskQueue] of Object.entries((left as typeof left | null | undefined) ?? {})) {

@@ -16,6 +16,7 @@ export const workflowTypes = {
   runPolicy: 'runPolicy',
   reconcile: 'reconcile',
   permits: 'permits',
+  captureServer: 'captureServer',
 } as const
 
 export const volumeWorkflowId = (volumeId: string): string => `volume/${volumeId}`
@@ -53,6 +54,8 @@ export interface Hint {
 export const scheduleEvent = 'policy.due'
 /** `reconcile` found a reason to look that no notification gave. */
 export const reconcileEvent = 'reconcile'
+/** Another volume of its server is about to be captured; the message id is the group's. */
+export const groupEvent = 'server.capture'
 
 /** Hints for one volume; a burst that the listener holds at once is one signal. */
 export const hintSignal = defineSignal<[Hint[]]>('hint')
@@ -165,6 +168,8 @@ export interface AssessRequest {
   targets: string[] | null
   /** The newest point that is not damaged; `reconcileEvent` asks whether anything was missed since. */
   last: { capturedAt: string; consistency: Consistency } | null
+  /** The policy that protected it at the last verdict. */
+  lastPolicy?: string | null
 }
 
 /** One target of an archive and where its acts run. */
@@ -185,6 +190,8 @@ export interface Pace {
   firstRetrySeconds: number
   /** The capture is released then, whatever is unfinished. */
   captureMaxAgeSeconds: number
+  /** A request whose answer was lost may still be carried out this much later; absent: of an older version, 120. */
+  unclearSeconds?: number
 }
 
 /** The capture is an RBD snapshot of our own on the volume's image: near the storage, under a name that is known beforehand. */
@@ -231,6 +238,15 @@ export interface ArchivePlan {
   backend?: string
   /** Only when all targets read through `source/`, and a source reaches the RBD image; absent: Cinder takes a snapshot. */
   capturedBy?: CapturedBy
+  /** With whose other volumes it is captured, under one freeze; absent: by itself. */
+  server?: CaptureServer
+}
+
+export interface CaptureServer {
+  id: string
+  name: string | null
+  /** Whether those others are told; not when it was told itself, or is tried again. */
+  calls: boolean
 }
 
 /** `backend:<host@backend>`, `target:<name>`, `policy:<name>` or `all`. */
@@ -281,6 +297,8 @@ export interface ArchiveOutcome {
   /** null when nothing could be captured. */
   capture: Capture | null
   targets: TargetOutcome[]
+  /** Why its servers were not frozen, or what else became of that; sentences for people. Absent: it was not tried. */
+  freezing?: string[]
 }
 
 /** Codes of what was put off for want of quota or space: nothing is wrong, and it is tried again by itself. */
@@ -294,54 +312,3 @@ export function isDeferral({ failure }: Pick<TargetOutcome, 'failure'>): boolean
 export const archiveFailedType = 'CK-ARCHIVE-FAILED'
 
 export const outcomeQuery = defineQuery<ArchiveOutcome>('outcome')
-
-// --- run-policy -------------------------------------------------------------------------------------------------
-
-/** What a run of a policy's schedule did. */
-export interface PolicyRunReport {
-  policy: string
-  /** The nominal time, ISO 8601 in UTC. */
-  at: string
-  /** How many volumes of the cloud were looked at. */
-  volumes: number
-  /** How many of them are the policy's and were told that they are due. */
-  told: number
-  /** How many Temporal refused to tell; the first ones by name. */
-  refused: number
-  refusals: { volume: string; reason: string }[]
-}
-
-// --- reconcile --------------------------------------------------------------------------------------------------
-
-/** Something about one volume that no notification told. */
-export interface Finding {
-  volume: string
-  /** Of the volume and its project; null where it is not known any more. */
-  name: string | null
-  project: string | null
-  /**
-   * `unwatched`: a policy protects it, and nobody knew. `policy`: another one, or another rpo, protects it now. `missed`: an archive was
-   * due that nobody asked for. `gone`: it was deleted. `returned`: it was taken for deleted. `silent`: its workflow does
-   * not answer.
-   */
-  why: 'unwatched' | 'policy' | 'missed' | 'gone' | 'returned' | 'silent'
-  /** One sentence for people. */
-  says: string
-  /** Why its workflow could not be told to look; null: it was told. */
-  untold: string | null
-}
-
-/** What a run of `reconcile` found, and told to the volumes' workflows. */
-export interface ReconcileReport {
-  /** The nominal time of the run, ISO 8601 in UTC. */
-  at: string
-  policyHash: string
-  /** How many volumes the cloud has, and how many of them a policy protects. */
-  volumes: number
-  protected: number
-  /** How many volumes have a workflow. */
-  watched: number
-  counts: Partial<Record<Finding['why'], number>>
-  /** The first 200; `counts` has them all. */
-  found: Finding[]
-}

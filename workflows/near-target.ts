@@ -1,9 +1,4 @@
-import {
-  type ActivityInterfaceFor,
-  type ActivityOptions,
-  proxyActivities,
-  proxyLocalActivities,
-} from '@temporalio/workflow'
+import { type ActivityInterfaceFor, type ActivityOptions, proxyActivities } from '@temporalio/workflow'
 import type { ControlActivities } from '../activities/control-activities.js'
 import type { Movers } from '../activities/find-movers.js'
 import type { MoveActivities } from '../activities/move-activities.js'
@@ -14,8 +9,7 @@ export type NearActs = ActivityInterfaceFor<
   Pick<MoveActivities, 'findRoom' | 'listCopies' | 'markCopy' | 'removeTemporaries'>
 >
 
-// local: what the entity's own worker has in its configuration, without a hop through the server
-export const { findMovers } = proxyLocalActivities<Pick<ControlActivities, 'findMovers'>>({
+export const { findMovers } = proxyActivities<Pick<ControlActivities, 'findMovers'>>({
   startToCloseTimeout: '10 seconds',
 })
 

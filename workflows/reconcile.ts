@@ -1,7 +1,7 @@
 import { log, proxyActivities, setCurrentDetails, workflowInfo } from '@temporalio/workflow'
 import type { ControlActivities } from '../activities/control-activities.js'
 import type { AppliedPolicies } from '../policy/policy.js'
-import type { Finding, ReconcileReport } from './messages.js'
+import type { Finding, ReconcileReport } from './report-messages.js'
 import { nominalTime } from './nominal-time.js'
 
 const activities = proxyActivities<Pick<ControlActivities, 'reconcile'>>({

@@ -23,6 +23,16 @@ export async function removeTemporaries(
   await unlessUnknown(target, async () => nearTarget(near, async (acts) => remove(acts, owner, target), tell))
 }
 
+/** The same for one target of an archive. */
+export async function clearAway(
+  { archiveId, volume, pace }: ArchiveRequest,
+  { target, nearQueue }: TargetPlan,
+  tell: (reason: string) => void,
+): Promise<void> {
+  const movers = moversOf(nearQueue, pace)
+  await removeTemporaries({ archiveId, volumeId: volume.id }, { target, movers }, tell)
+}
+
 /** Waits for a target that is down only some minutes: the snapshot is in the tenant's way. Returns who is left, and why. */
 export async function removeSoon({
   archiveId,

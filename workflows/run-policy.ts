@@ -1,6 +1,6 @@
 import { log, proxyActivities, setCurrentDetails } from '@temporalio/workflow'
 import type { ControlActivities } from '../activities/control-activities.js'
-import type { PolicyRunReport } from './messages.js'
+import type { PolicyRunReport } from './report-messages.js'
 import { nominalTime } from './nominal-time.js'
 
 const activities = proxyActivities<Pick<ControlActivities, 'runPolicy'>>({

@@ -36,6 +36,7 @@ export function showArchive(
     doing[phase],
     ...(reasons.length === 0 ? [] : [reasons.map((reason) => `- ${reason}`).join('\n')]),
     capture === null ? 'Nothing is captured yet.' : capturedAs(capture),
+    ...(outcome.freezing ?? []).flatMap(paragraphs),
     ...outcome.targets.flatMap((target) => partsOf(target, capture, phase)),
   ]
   setCurrentDetails(parts.join('\n\n'))
@@ -63,9 +64,15 @@ function capturedAs({ capturedAt, consistency, watchers, sizeBytes }: Capture): 
   return `Captured at ${capturedAt}, ${gib(sizeBytes)}, **${consistency}** (${useOf(consistency, watchers)}).`
 }
 
+const uses: Record<Capture['consistency'], string> = {
+  detached: 'not attached to any server that runs',
+  frozen: 'its servers had frozen their filesystems',
+  crash: 'may have been written to meanwhile',
+}
+
 /** What `consistency` rests on, for those who do not know our words. */
 function useOf(consistency: Capture['consistency'], watchers: Capture['watchers']): string {
-  const attached = consistency === 'detached' ? 'not attached to any server' : 'may have been written to meanwhile'
+  const attached = uses[consistency]
   if (watchers === 'unknown') return `${attached}; whether another client had it open is not known`
   return watchers === 'none'
     ? `${attached}; no other client had it open`

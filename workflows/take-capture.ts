@@ -10,8 +10,10 @@ import type { Deferral } from '../activities/find-room.js'
 import type { CaptureRequest } from '../activities/take-capture.js'
 import type { Capture } from '../targets/target.js'
 import { failureOf } from './failure-of.js'
-import type { ArchiveOutcome, ArchiveRequest, TargetPlan } from './messages.js'
+import { freezeCapture, wantsFreeze } from './freeze-capture.js'
+import type { ArchiveOutcome, ArchiveRequest, CapturedBy, Pace, TargetPlan } from './messages.js'
 import { moversOf, nearActs } from './near-target.js'
+import { showArchive } from './show-archive.js'
 
 /** How long a mover may take to begin with a capture, in heartbeats: one that is restarted drains first. */
 const captureTakenBeats = 15
@@ -19,14 +21,38 @@ const captureTakenBeats = 15
 /** A target that has no room for a copy now is not written to; when none has, nothing is captured. */
 export async function takeCapture(request: ArchiveRequest, outcome: ArchiveOutcome): Promise<Capture> {
   const { archiveId, slot, volume, consistency, group, pace, capturedBy } = request
-  const asked = await askMovers(request, outcome)
+  const askedMovers = await askMovers(request, outcome)
   const left = request.targets.filter(({ target }) => outcomeOf(outcome, target)?.failure === null)
   const named = volume.name || volume.id
   const snapshot = left.some(({ force }) => !force)
   const summary = snapshot ? `${snapshotName(request)} of ${named}` : `look at ${named}`
   const archive = workflowInfo().workflowId
   const maxAgeSeconds = pace.captureMaxAgeSeconds
-  const capturing = proxyActivities<Pick<ControlActivities, 'takeCapture'>>({
+  const targets = left
+    .filter(({ nearQueue }) => askedMovers === undefined || nearQueue === undefined)
+    .map(({ target, force }) => ({ target, force }))
+  let asked: CaptureRequest = {
+    ...{ archiveId, archive, slot, group, volumeId: volume.id, consistency, maxAgeSeconds, snapshot, targets },
+    ...(askedMovers !== undefined && { asked: askedMovers }),
+    ...(capturedBy !== undefined && { capturedBy }),
+  }
+  if (wantsFreeze(request)) {
+    const preparing = capturingActs(pace, capturedBy)
+    const prepared = await preparing.prepareCapture.executeWithOptions({ summary: `prepare ${summary}` }, [asked])
+    deferAll(outcome, prepared.deferred)
+    asked = await freezeCapture(request, outcome, prepared, { ...asked, prepared: prepared.prepared }, (reason) => {
+      showArchive(request, outcome, 'capturing', [reason])
+    })
+  }
+  // one that Nova made is Cinder's, and not taken near the storage
+  const acts = capturingActs(pace, asked.capturedBy)
+  const { deferred = [], ...capture } = await acts.takeCapture.executeWithOptions({ summary }, [asked])
+  deferAll(outcome, deferred)
+  return capture
+}
+
+function capturingActs(pace: Pace, capturedBy: CapturedBy | undefined) {
+  return proxyActivities<Pick<ControlActivities, 'prepareCapture' | 'takeCapture'>>({
     startToCloseTimeout: '10 minutes',
     scheduleToCloseTimeout: '30 minutes',
     heartbeatTimeout: `${pace.heartbeatSeconds} seconds`,
@@ -37,18 +63,6 @@ export async function takeCapture(request: ArchiveRequest, outcome: ArchiveOutco
       scheduleToStartTimeout: `${captureTakenBeats * pace.heartbeatSeconds} seconds`,
     }),
   })
-  const targets = left
-    .filter(({ nearQueue }) => asked === undefined || nearQueue === undefined)
-    .map(({ target, force }) => ({ target, force }))
-  const { deferred = [], ...capture } = await capturing.takeCapture.executeWithOptions({ summary }, [
-    {
-      ...{ archiveId, archive, slot, group, volumeId: volume.id, consistency, maxAgeSeconds, snapshot, targets },
-      ...(asked !== undefined && { asked }),
-      ...(capturedBy !== undefined && { capturedBy }),
-    },
-  ])
-  deferAll(outcome, deferred)
-  return capture
 }
 
 /**
@@ -121,7 +135,13 @@ function outcomeOf({ targets }: ArchiveOutcome, target: string) {
 }
 
 /** As people see it in the UI. */
-export function snapshotName({ archiveId, capturedBy }: ArchiveRequest): string {
+export function snapshotName({
+  archiveId,
+  capturedBy,
+}: {
+  archiveId: string
+  capturedBy?: CapturedBy | undefined
+}): string {
   return capturedBy === undefined
     ? `snapshot ck-${archiveId}`
     : `RBD snapshot backup.${archiveId}.snap.${capturedBy.seconds}`

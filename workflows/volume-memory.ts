@@ -14,10 +14,16 @@ export interface RunningArchive {
   failures: number
   /** How many were put off before it, for want of quota or space: nothing was wrong. */
   deferrals: number
+  /** Milliseconds since the epoch; absent: an older version began it. */
+  startedAt?: number
   /** After this time without a sign of life an attempt of its acts has noticed that it was given up. */
   heartbeatSeconds: number
   /** Who takes and releases its capture; absent: Cinder, by the control worker. */
   capturedBy?: CapturedBy
+  /** The policy that protected the volume when it was asked for; absent: an older version noted it. */
+  lastPolicy?: string | null
+  /** Nova may have made an image for it, where no agent froze its server. */
+  mayFreeze?: true
 }
 
 /** One more archive that a target should get: its lane was busy, or the last try failed. */
@@ -32,6 +38,8 @@ export interface Want {
   failures: number
   /** How many tries were put off, for want of quota or space. */
   deferrals: number
+  /** The policy that protected the volume when it was asked for; absent: an older version noted it. */
+  lastPolicy?: string | null
 }
 
 /** Hints that wait for the end of the settle time, or to be looked at for the first time. */
@@ -46,10 +54,14 @@ export interface Burst {
   failures: number
   /** It waits for its policy's window to open. */
   waitsForWindow: boolean
+  /** The policy that protected the volume when it was asked for; absent: an older version noted it. */
+  lastPolicy?: string | null
 }
 
 /** What a volume's workflow carries from run to run. A run that starts without it rebuilds first. */
 export interface VolumeState {
+  /** Of what this and the later runs make use; absent: an older version began them. */
+  assessedBy?: 'activity'
   name: string | null
   project: string | null
   policy: string | null

@@ -1,7 +1,7 @@
 /** What a volume's workflow remembers, and the plain rules by which it changes. Pure: no timers, no activities. */
 import type { ArchiveOutcome, Hint, TargetOutcome, VerifyNow, VolumeStatus } from './messages.js'
 import type { Burst, RunningArchive, VolumeState, Want } from './volume-memory.js'
-import { eventSlot, isDeferral, manualSlotPrefix, reconcileEvent, scheduleEvent } from './messages.js'
+import { eventSlot, groupEvent, isDeferral, manualSlotPrefix, reconcileEvent, scheduleEvent } from './messages.js'
 import { protectionOf, overdueAt } from './protection.js'
 import { backoffMs } from './retry-pause.js'
 import { dropPartial, isBad, lastGood, lastVerified, putCopy, trimPoints } from './volume-points.js'
@@ -81,8 +81,10 @@ export function addHints(state: VolumeState, hints: unknown, now: number): void 
     if (state.seen.includes(hint.messageId)) continue
     state.seen = [...state.seen, hint.messageId].slice(-seenLimit)
     if (hint.nominal !== undefined && !isNewNominal(state, hint.nominal)) continue
-    const burst = { slot: eventSlot(hint), events: [], firstAt: now, dueAt: now, failures: 0, waitsForWindow: false }
-    state.burst ??= burst
+    state.burst ??= {
+      ...{ slot: eventSlot(hint), events: [], firstAt: now, dueAt: now, failures: 0, waitsForWindow: false },
+      lastPolicy: state.policy,
+    }
     if (!state.burst.events.includes(hint.event)) state.burst.events.push(hint.event)
     // whatever made looking fail may have ended with this event; and the volume may be gone before its window opens
     if (isPutOff(state.burst)) state.burst.dueAt = Math.min(state.burst.dueAt, now)
@@ -101,9 +103,9 @@ function isPutOff({ failures, waitsForWindow }: Burst): boolean {
   return failures > 0 || waitsForWindow
 }
 
-/** How long a burst waits for more hints; what only schedules and `reconcile` ask for has no other events to wait for. */
+/** How long a burst waits for more hints; what we ask for ourselves has no other events to wait for. */
 export function settleMs({ events }: Burst, settleSeconds: number): number {
-  const ownEvents = [scheduleEvent, reconcileEvent]
+  const ownEvents = [scheduleEvent, reconcileEvent, groupEvent]
   return events.every((event) => ownEvents.includes(event)) ? 0 : settleSeconds * 1000
 }
 
@@ -135,17 +137,6 @@ export function putBurstBack(state: VolumeState, burst: Burst, dueAt: number): v
 /** Targets whose lane is held, or that have not yet said what they hold: nothing may be written to them. */
 export function isBlocked(state: VolumeState, target: string): boolean {
   return state.running[target] !== undefined || state.rebuilding === null || state.rebuilding.includes(target)
-}
-
-/** The wants of one slot that may be followed now: one archive. */
-export function ripeWants(state: VolumeState, now: number): { want: Want; targets: string[] } | null {
-  const ripe = Object.entries(state.wants)
-    .filter(([target, want]) => want.at <= now && !isBlocked(state, target))
-    .sort(([, a], [, b]) => a.at - b.at)
-  const first = ripe[0]?.[1]
-  if (first === undefined) return null
-  const targets = ripe.filter(([, want]) => want.slot === first.slot)
-  return { want: first, targets: targets.map(([target]) => target) }
 }
 
 /**
@@ -181,16 +172,6 @@ function nextAct(state: VolumeState): number | null {
   return alarms.length === 0 ? null : Math.min(...alarms)
 }
 
-/** One more archive for targets whose lane is busy. A want that waits already stands: it will cover this one too. */
-export function wantLater(state: VolumeState, targets: string[], want: Omit<Want, 'failures' | 'deferrals'>): void {
-  for (const target of targets) {
-    const waiting = state.wants[target]
-    // a retry that sleeps is overtaken by a newer reason to archive
-    if (waiting === undefined || waiting.failures > 0 || waiting.deferrals > 0)
-      state.wants[target] = { ...want, failures: 0, deferrals: 0 }
-  }
-}
-
 /** The number of the next try for a slot; every archive of a slot has its own. */
 export function nextTry(state: VolumeState, slot: string): number {
   return (state.tries[slot] ?? 0) + 1
@@ -201,12 +182,8 @@ export function holdLanes(state: VolumeState, archive: RunningArchive): void {
   state.tries[archive.slot] = Math.max(archive.attempt, state.tries[archive.slot] ?? 0)
   for (const target of archive.targets) {
     state.running[target] = archive.archive
-    dropWant(state, target)
+    state.wants = without(state.wants, target)
   }
-}
-
-export function dropWant(state: VolumeState, target: string): void {
-  state.wants = without(state.wants, target)
 }
 
 function without<T>(record: Record<string, T>, name: string): Record<string, T> {
@@ -255,7 +232,7 @@ function wantAgain(
 ): Want | null {
   const reason = outcome?.failure?.message ?? failure
   if (reason === null) return null
-  const { slot, events } = ended
+  const { slot, events, lastPolicy } = ended
   let { failures, deferrals } = ended
   const wasDeferred = outcome !== undefined && isDeferral(outcome)
   if (wasDeferred) deferrals += 1
@@ -263,7 +240,8 @@ function wantAgain(
   // a person sees that it failed, and asks again; what is only put off comes by itself
   if (slot.startsWith(manualSlotPrefix) && !wasDeferred) return null
   if (isPointless(outcome, failures)) return null
-  return { slot, events, reason, failures, deferrals, at: now + backoffMs(wasDeferred ? deferrals : failures) }
+  const at = now + backoffMs(wasDeferred ? deferrals : failures)
+  return { slot, events, reason, failures, deferrals, at, ...(lastPolicy !== undefined && { lastPolicy }) }
 }
 
 /** A whole copy that was not read back for want of room: another one would need more room, this one is read later. */
@@ -305,6 +283,17 @@ export function lastTaken({ points, archives, cancelledAt }: VolumeState, now: n
   return { capturedAt: cancelledAt, consistency: last?.consistency ?? 'crash' }
 }
 
+/** What the next verdict looks back to. Of archives that run, `isServed` says whether they are what a schedule asks for now. */
+export function lastAsked(
+  state: VolumeState,
+  { targets, events = [] }: { targets?: string[] | null; events?: string[] },
+  now: number,
+): VolumeStatus['last'] {
+  if (targets) return lastGood(state.points, targets)
+  const isTold = events.includes(scheduleEvent) && !events.includes(reconcileEvent)
+  return isTold ? lastGood(state.points, null) : lastTaken(state, now)
+}
+
 export function statusOf(volumeId: string, state: VolumeState, now: number): VolumeStatus {
   const { points, ...rest } = state
   return {
@@ -315,6 +304,16 @@ export function statusOf(volumeId: string, state: VolumeState, now: number): Vol
     verifiedAt: lastVerified(points)?.capturedAt ?? null,
     last: lastTaken(state, now),
   }
+}
+
+/** What became of a request by hand, by its slot. */
+export function requestState(state: VolumeState, slot: string) {
+  const refused = state.refused.find((one) => one.slot === slot)
+  if (refused !== undefined) return { state: 'refused' as const, reasons: refused.reasons }
+  if (state.asked.some((one) => one.slot === slot)) return { state: 'waiting' as const, reasons: state.lastReasons }
+  const held = [...state.archives, ...Object.values(state.wants), ...state.points]
+  const started = held.some((one) => one.slot === slot)
+  return { state: started ? ('started' as const) : ('unknown' as const), reasons: [] }
 }
 
 /** Nothing left to remember and nothing to do: the workflow may end; the next hint starts a new one. */

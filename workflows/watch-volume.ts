@@ -4,13 +4,14 @@ import {
   continueAsNew,
   isCancellation,
   log,
+  patched,
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow'
 import { assess } from './assess.js'
 import { checkArchiveNow, checkVerifyNow } from './check-messages.js'
 import { followArchive, undoLeftover } from './follow-archive.js'
-import type { AssessRequest, LaneFreed, Verdict } from './messages.js'
+import type { AssessRequest, LaneFreed, TargetPlan, Verdict } from './messages.js'
 import type { RunningArchive, VolumeState } from './volume-memory.js'
 import {
   archiveNowUpdate,
@@ -33,12 +34,11 @@ import { columnsChanged, showVolume } from './show-volume.js'
 import type { ArchiveHandle } from './start-archive.js'
 import { startArchive } from './start-archive.js'
 import { startVerification } from './start-verification.js'
-import { addCopies, changeCopy, isCopy, isFirstCopy, lastGood } from './volume-points.js'
+import { addCopies, changeCopy, isCopy, isFirstCopy } from './volume-points.js'
 import {
   addHints,
   completeArchive,
   completeState,
-  dropWant,
   endArchive,
   forgetPoints,
   freeLane,
@@ -46,17 +46,17 @@ import {
   holdLanes,
   isBlocked,
   isFinished,
-  lastTaken,
+  lastAsked,
   nextAlarm,
   nextTry,
   nextVerification,
   putBurstBack,
-  ripeWants,
+  requestState,
   settleMs,
   statusOf,
   takeBurst,
-  wantLater,
 } from './volume-state.js'
+import { dropWant, isInvited, isServed, ripeWants, wantLater } from './volume-wants.js'
 
 /** A fresh run gives its targets this long to answer before it archives to those that have. */
 const rebuildGrace = '30 seconds'
@@ -75,6 +75,8 @@ const leftoversAtOnce = 8
 export async function watchVolume(carried?: VolumeState): Promise<void> {
   const volumeId = workflowInfo().workflowId.slice('volume/'.length)
   const state = carried === undefined ? freshState() : completeState(carried)
+  const assessedBy = carried?.assessedBy ?? (patched('assessed-by-activity') ? 'activity' : 'local activity')
+  state.assessedBy = 'activity'
   let endedArchives = 0
   let readAgain = false
   let shown = ''
@@ -220,11 +222,13 @@ export async function watchVolume(carried?: VolumeState): Promise<void> {
   async function decideBurst(): Promise<void> {
     const burst = takeBurst(state)
     if (burst === null) return
-    const { slot, events } = burst
+    const { slot, events, lastPolicy = state.policy } = burst
     burst.waitsForWindow = false
-    const verdict = await assess(state, request(slot, { events }))
+    const verdict = await assess(state, request(slot, { events, lastPolicy }), assessedBy)
     const settledAt = burst.firstAt + settleMs(burst, verdict?.settleSeconds ?? 0)
     const opensAt = windowOf(verdict)
+    // by the time that it can be archived its server was captured without it
+    if (isInvited(burst) && verdict?.kind !== 'archive') return
     if (opensAt !== null) {
       burst.failures = 0
       burst.waitsForWindow = true
@@ -236,21 +240,22 @@ export async function watchVolume(carried?: VolumeState): Promise<void> {
       burst.failures = 0
       putBurstBack(state, burst, settledAt)
     } else {
-      const busy = verdict.plan?.targets.filter(({ target }) => isBlocked(state, target)) ?? []
+      const asks = { events, policy: verdict.policy }
+      const isWanted = ({ target }: TargetPlan) => !isServed(state, target, asks) || !patched('served-wants')
+      const targets = verdict.plan?.targets.filter(isWanted) ?? []
+      const busy = targets.filter(({ target }) => isBlocked(state, target))
       const reason = 'its lane was busy when an event asked for an archive'
-      wantLater(
-        state,
-        busy.map(({ target }) => target),
-        { slot, events, reason, at: Date.now() },
-      )
-      await start(verdict, { slot, events, failures: 0, deferrals: 0 })
+      const later = busy.map(({ target }) => target)
+      wantLater(state, later, { slot, events, lastPolicy, reason, at: Date.now() })
+      const plan = verdict.plan && { ...verdict.plan, targets }
+      await start({ ...verdict, plan }, { slot, events, lastPolicy, failures: 0, deferrals: 0 })
     }
   }
 
   async function decideWant({ want, targets }: NonNullable<ReturnType<typeof ripeWants>>): Promise<void> {
-    const { slot, events, failures, deferrals } = want
+    const { slot, events, failures, deferrals, lastPolicy = state.policy } = want
     const manual = slot.startsWith(manualSlotPrefix)
-    const verdict = await assess(state, request(slot, { events, targets, manual }))
+    const verdict = await assess(state, request(slot, { events, targets, manual, lastPolicy }), assessedBy)
     if (verdict === null || verdict.kind === 'wait') {
       const at = windowOf(verdict) ?? Date.now() + backoffMs(failures + 1)
       for (const target of targets) state.wants[target] = { ...want, at }
@@ -258,12 +263,12 @@ export async function watchVolume(carried?: VolumeState): Promise<void> {
     }
     // a lane that was taken meanwhile keeps its want
     for (const target of targets) if (verdict.plan === null || !isBlocked(state, target)) dropWant(state, target)
-    await start(verdict, { slot, events, failures, deferrals })
+    await start(verdict, { slot, events, lastPolicy, failures, deferrals })
   }
 
   async function decideAsked(asked: VolumeState['asked'][number]): Promise<void> {
     const { slot } = asked
-    const verdict = await assess(state, request(slot, { manual: true, targets: asked.targets }))
+    const verdict = await assess(state, request(slot, { manual: true, targets: asked.targets }), assessedBy)
     asked.targets = verdict?.plan?.targets.map(({ target }) => target) ?? asked.targets
     if (verdict?.plan && asked.targets?.some((target) => isBlocked(state, target))) return
     state.asked = state.asked.filter((one) => one !== asked)
@@ -286,7 +291,8 @@ export async function watchVolume(carried?: VolumeState): Promise<void> {
       events: [],
       manual: false,
       targets: null,
-      last: what.targets ? lastGood(state.points, what.targets) : lastTaken(state, Date.now()),
+      last: lastAsked(state, what, Date.now()),
+      lastPolicy: state.policy,
       ...what,
     }
   }
@@ -294,7 +300,7 @@ export async function watchVolume(carried?: VolumeState): Promise<void> {
   /** Starts what the verdict plans on the lanes that are free; none: nothing. */
   async function start(
     { plan, volume, policy, policyHash }: Verdict,
-    why: Pick<RunningArchive, 'slot' | 'events' | 'failures' | 'deferrals'>,
+    why: Pick<RunningArchive, 'slot' | 'events' | 'lastPolicy' | 'failures' | 'deferrals'>,
   ): Promise<void> {
     const targets = plan?.targets.filter(({ target }) => !isBlocked(state, target)) ?? []
     if (plan === null || volume === null || targets.length === 0) return
@@ -302,11 +308,13 @@ export async function watchVolume(carried?: VolumeState): Promise<void> {
     const archive: RunningArchive = {
       ...why,
       attempt,
+      startedAt: Date.now(),
       heartbeatSeconds: plan.pace.heartbeatSeconds,
       archive: archiveWorkflowId(volumeId, why.slot, attempt),
       archiveId: plan.archiveId,
       targets: targets.map(({ target }) => target),
       ...(plan.capturedBy !== undefined && { capturedBy: plan.capturedBy }),
+      ...((plan.consistency.prefer.includes('frozen') || plan.server !== undefined) && { mayFreeze: true as const }),
     }
     holdLanes(state, archive)
     const first = isFirstCopy(state.points, archive.targets)
@@ -329,15 +337,6 @@ export async function watchVolume(carried?: VolumeState): Promise<void> {
 function windowOf(verdict: Verdict | null): number | null {
   if (verdict?.kind !== 'wait' || verdict.waitUntil === null) return null
   return Math.max(Date.parse(verdict.waitUntil), Date.now() + windowPauseMs)
-}
-
-function requestState(state: VolumeState, slot: string) {
-  const refused = state.refused.find((one) => one.slot === slot)
-  if (refused !== undefined) return { state: 'refused' as const, reasons: refused.reasons }
-  if (state.asked.some((one) => one.slot === slot)) return { state: 'waiting' as const, reasons: state.lastReasons }
-  const held = [...state.archives, ...Object.values(state.wants), ...state.points]
-  const started = held.some((one) => one.slot === slot)
-  return { state: started ? ('started' as const) : ('unknown' as const), reasons: [] }
 }
 
 /** Background work ends by itself and never fails: whatever it throws is a bug, and is told. */

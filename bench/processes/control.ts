@@ -37,10 +37,17 @@ serve(async () => {
     pace: { heartbeatSeconds: 60, firstRetrySeconds: 15, captureMaxAgeSeconds: 3600 },
     sources: openSources([]),
     ...cloud,
+    // no volume here is attached
+    nova: undefined as never,
+    glance: undefined as never,
     appliedPolicyHash: rememberedHash(client),
     limits: { targets: new Map(), sources: [] },
     throttles: { targets: new Map() },
     imagesOf: () => undefined,
+    serverStatus: async () => null,
+    serverVolumes: async () => [],
+    agentServes: async () => false,
+    freezeLimitSeconds: 10,
     pausedScopes: pausedScopes(client.workflow),
     workflows: client.workflow,
   })

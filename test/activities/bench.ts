@@ -9,11 +9,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Deps } from '../../activities/control-activities.js'
 import type { CaptureRequest } from '../../activities/take-capture.js'
 import { silentLog } from '../../log/log.js'
-import { cinder, type Cinder } from '../../openstack/cinder.js'
+import { cinder } from '../../openstack/cinder.js'
 import { loadCloud } from '../../openstack/clouds-yaml.js'
+import { glance } from '../../openstack/glance.js'
+import { nova } from '../../openstack/nova.js'
 import { connectCloud, type CloudSession } from '../../openstack/session.js'
-import { startSandbox } from '../../sandbox/sandbox.js'
-import type { SnapshotRecord } from '../../sandbox/state.js'
+import { startSandbox, type SandboxOptions } from '../../sandbox/sandbox.js'
+import type { ServerRecord, SnapshotRecord } from '../../sandbox/state.js'
 import { openSources } from '../../source/open-sources.js'
 import { openTargets } from '../../targets/open-targets.js'
 import { targetsOptions } from '../../targets/options.js'
@@ -23,20 +25,22 @@ export function environment(info: ConstructorParameters<typeof MockActivityEnvir
   return new MockActivityEnvironment(info, { logger: new DefaultLogger('ERROR') })
 }
 
-export async function activityBench() {
+/** @param options fewer bytes and shorter delays, where they do not matter */
+export async function activityBench(options: Pick<SandboxOptions, 'bytesPerGib' | 'delays'> = {}) {
   const dir = await mkdtemp(join(tmpdir(), 'ck-activities-'))
-  const sandbox = await startSandbox({ dir })
+  const sandbox = await startSandbox({ dir, ...options })
   const unlimited = sandbox.state.quotas.values().next().value
   if (unlimited === undefined) throw new Error('nobody is unlimited')
   for (const id of sandbox.state.projects.keys()) sandbox.state.quotas.set(id, unlimited)
   const sessions: CloudSession[] = []
-  const clientOf = async (env: Record<string, string>): Promise<Cinder> => {
+  const sessionOf = async (env: Record<string, string>): Promise<CloudSession> => {
     const session = connectCloud(await loadCloud({ env, cwd: dir, home: dir }), { log: silentLog })
     sessions.push(session)
-    return cinder(session)
+    return session
   }
-  const api = await clientOf(sandbox.env)
-  const tenant = await clientOf(sandbox.envOf('payments'))
+  const session = await sessionOf(sandbox.env)
+  const api = cinder(session)
+  const tenant = cinder(await sessionOf(sandbox.envOf('payments')))
   const installation = randomUUID()
   const sources = openSources([{ match: '*@files#*', kind: 'file', dir, zone: 'east' }])
   const targets = openTargets(targetsOptions.parse({ cinder: { kind: 'cinder-backup', driver: 'ceph' } }), {
@@ -44,11 +48,16 @@ export async function activityBench() {
     sleep: async (ms, signal) => sleep(Math.min(ms, 10), undefined, { signal }),
   })
   const deps: Deps = {
+    ...{ nova: nova(session), glance: glance(session), patienceMs: 300 },
     ...{ installation, cinder: api, sources, targets, log: silentLog },
     policies: [],
     policyHash: 'hash',
     pace: { heartbeatSeconds: 60, firstRetrySeconds: 15, captureMaxAgeSeconds: 3600 },
     internalProjectId: null,
+    serverStatus: async () => null,
+    serverVolumes: async () => [],
+    agentServes: async () => false,
+    freezeLimitSeconds: 10,
     projectName: async () => 'payments',
     serverName: async () => null,
     appliedPolicyHash: async () => null,
@@ -70,6 +79,17 @@ export async function activityBench() {
       const { id } = await tenant.createVolume({ name: 'db', sizeGib: 1, metadata })
       await sandbox.idle()
       return id
+    },
+    /** A tenant's server that boots from the first of these volumes, which has these image properties. */
+    newServer(
+      volumes: string[],
+      properties: Record<string, string> = { hw_qemu_guest_agent: 'yes', os_require_quiesce: 'yes' },
+    ): ServerRecord {
+      const boot = sandbox.state.volumes.get(volumes[0] ?? '')
+      if (boot === undefined) throw new Error('no such volume')
+      boot.imageMetadata = properties
+      const { projectId, userId } = boot
+      return sandbox.addServer({ name: 'db', projectId, userId, volumes })
     },
     attach(volumeId: string): void {
       const volume = sandbox.state.volumes.get(volumeId)

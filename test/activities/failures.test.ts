@@ -115,7 +115,7 @@ describe('toFailure', () => {
   it('names no code that nothing throws', () => {
     const root = fileURLToPath(new URL('../..', import.meta.url))
     const codes = [...readFileSync(join(root, 'activities/failures.ts'), 'utf8').matchAll(/'(CK-[A-Z-]+)',/g)]
-    const sources = ['activities', 'openstack', 'source', 'targets'].flatMap((room) =>
+    const sources = ['activities', 'openstack', 'source', 'targets', 'quiesce'].flatMap((room) =>
       readdirSync(join(root, room), { recursive: true, encoding: 'utf8' })
         .filter((file) => file.endsWith('.ts') && file !== 'failures.ts')
         .map((file) => readFileSync(join(root, room, file), 'utf8')),

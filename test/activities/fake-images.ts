@@ -50,6 +50,12 @@ export function fakeImages() {
         if (!snapshots.includes(made)) snapshots.push(made)
         return { ...made }
       }),
+    createNewSnapshot: async (image, name) => {
+      if (need(image).snapshots.some((one) => one.name === name)) {
+        throw new CodedError('CK-SNAPSHOT-EXISTS', `${image}@${name} was there before`)
+      }
+      await pool.createSnapshot(image, name)
+    },
     removeSnapshot: async (image, { name }) =>
       call(() => {
         const found = find(image)

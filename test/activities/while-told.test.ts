@@ -15,8 +15,8 @@ it('stops, and has stopped, before the server takes it for dead', async () => {
   const ended: string[] = []
   const began = performance.now()
   const away = async () => Promise.reject(new Error('away'))
-  await expect(whileTold(away, 600, never, work(ended))).rejects.toMatchObject({ code: 'CK-TEMPORAL-SILENT' })
-  expect(performance.now() - began).toBeLessThan(600)
+  await expect(whileTold(away, 3000, never, work(ended))).rejects.toMatchObject({ code: 'CK-TEMPORAL-SILENT' })
+  expect(performance.now() - began).toBeLessThan(3000)
   expect(ended).toEqual(['ended'])
 })
 
@@ -27,8 +27,8 @@ it('goes on while the server answers, and after it was away for a moment', async
     if (asked > 1 && asked < 4) throw new Error('away')
   }
   expect(
-    await whileTold(answers, 300, never, async (signal) => {
-      await sleep(900, undefined, { signal })
+    await whileTold(answers, 1800, never, async (signal) => {
+      await sleep(4000, undefined, { signal })
       return 'done'
     }),
   ).toBe('done')

@@ -5,7 +5,7 @@ import { consumersOf, removeQueues } from '../../demo/broker.js'
 import type { Tenant } from '../../demo/tenant.js'
 import type { Volume } from '../../openstack/cinder.js'
 import type { FaultKind } from '../../sandbox/faults.js'
-import type { Finding, ReconcileReport } from '../../workflows/messages.js'
+import type { Finding, ReconcileReport } from '../../workflows/report-messages.js'
 import { expectOneProvenCopy } from './proof.js'
 import { archivesOf, openStage, points, statusOf, until, type Stage } from './stage.js'
 

@@ -157,7 +157,7 @@ async function configure(
       sources: [{ match: '*@files#*', kind: 'file', dir: place.volumes }],
       targets: { cinder: { kind: 'cinder-backup', driver: options.driver ?? 'ceph', ...options.target } },
       policies: options.policies ?? policies,
-      pace: { heartbeat: '5s', firstRetry: '1s' },
+      pace: { heartbeat: '5s', firstRetry: '1s', unclear: '20s' },
       drain: '10s',
       // a test asks for it itself
       reconcile: '24h',

@@ -42,6 +42,7 @@ export interface Cinderkeep {
  * @param given.targets beside `cinder`
  * @param given.controlTargets the same as the control worker has them, where it knows less of them
  * @param given.cinderUrl instead of the catalogue's address of Cinder
+ * @param given.quiesce starts an agent for this libvirt too, and listens to Nova
  * @param given.pace instead of a pace that is short, yet longer than a busy machine makes anybody wait
  */
 export async function startCinderkeep(
@@ -52,16 +53,18 @@ export async function startCinderkeep(
     targets?: Record<string, unknown>
     pace?: Record<string, string>
     controlTargets?: Record<string, unknown>
+    quiesce?: { uri: string; limit?: string }
   },
 ): Promise<Cinderkeep> {
   const dir = await mkdtemp(join(tmpdir(), 'cinderkeep-acceptance-'))
   const installation = randomUUID()
   const queue = `ck-acceptance-${randomBytes(4).toString('hex')}`
   const configFile = join(dir, 'cinderkeep.yaml')
-  await writeFile(configFile, configuration(lab, { installation, queue, ...given }))
+  const quiesce = given.quiesce && { limit: '10s', ...given.quiesce, dir: join(dir, 'quiesce') }
+  await writeFile(configFile, configuration(lab, { installation, queue, ...given, quiesce }))
   const { controlTargets = given.targets ?? {} } = given
   const controlFile = join(dir, 'control.yaml')
-  await writeFile(controlFile, configuration(lab, { installation, queue, ...given, targets: controlTargets }))
+  await writeFile(controlFile, configuration(lab, { installation, queue, ...given, quiesce, targets: controlTargets }))
   const address = process.env['TEMPORAL_ADDRESS']
   if (address === undefined) throw new Error('TEMPORAL_ADDRESS is not set: run this test with `npm run test:lab`')
   // policies are applied to a namespace: each configuration needs its own
@@ -79,6 +82,7 @@ export async function startCinderkeep(
   const logFile = join(dir, 'cinderkeep.log')
   const roles = createRoles({ configFile, controlFile, env, logFile })
   for (const role of ['listener', 'control', 'mover'] as const) roles.start(role)
+  if (quiesce) roles.start('quiesce')
   await waitFor('the listener', async () => ((await consumersOf(lab.amqpUrl, queue)) === 1 ? true : null))
 
   const points = async (volumeId: string): Promise<RecoveryPoint[]> => {
@@ -127,12 +131,22 @@ function configuration(
     policies: unknown
     targets?: Record<string, unknown>
     pace?: Record<string, string>
+    quiesce?: Record<string, string> | undefined
   },
 ): string {
-  const { installation, queue, policies, targets = {}, pace = { heartbeat: '10s', firstRetry: '6s' } } = given
+  const {
+    installation,
+    queue,
+    policies,
+    quiesce,
+    targets = {},
+    pace = { heartbeat: '10s', firstRetry: '6s', unclear: '20s' },
+  } = given
+  const exchanges = ['openstack', ...(quiesce ? ['nova'] : [])]
   return stringify({
     installation,
-    listen: { queue, bind: [{ exchange: 'openstack', topics: ['notifications'] }] },
+    listen: { queue, bind: exchanges.map((exchange) => ({ exchange, topics: ['notifications'] })) },
+    ...(quiesce && { quiesce }),
     sources: [{ match: '*@ceph#*', kind: 'rbd', conf: lab.cephConf.prod, user: lab.cephUser, pool: 'volumes' }],
     targets: {
       cinder: {

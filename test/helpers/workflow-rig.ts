@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { awaitArchive } from '../../activities/await-archive.js'
 import { beginRebuild } from '../../activities/begin-rebuild.js'
+import { joinServer } from '../../activities/join-server.js'
 import type { ControlActivities } from '../../activities/control-activities.js'
 import { endedArchives } from '../../activities/ended-archives.js'
 import { findHolders } from '../../activities/find-holders.js'
@@ -68,6 +69,8 @@ export async function workflowRig(options: { targets?: string[]; settleSeconds?:
       }
     },
     undoArchive: async () => ({}),
+    captureByNova: async () => Promise.reject(new Error('no workflow here asks Nova')),
+    releaseByNova: async () => undefined,
     requestPermit: requestPermit(deps, taskQueue),
     findHolders: findHolders(deps, own),
     endedArchives: endedArchives(deps),
@@ -81,7 +84,26 @@ export async function workflowRig(options: { targets?: string[]; settleSeconds?:
     findMovers: async ({ targets: asked }) =>
       Object.fromEntries((asked ?? targets).map((name) => [name, { queue: null, heartbeatSeconds: 5 }])),
     findRoom: async () => [],
-    takeCapture: async ({ archiveId, archive, slot, group }) => captureOf({ archiveId, archive, slot, group }),
+    prepareCapture: async () => ({ isTaken: false, isDetached: false, deferred: [] }),
+    snapshotTogether: async ({ members }) => ({
+      taken: members.map((member) => ({ volumeId: member.volumeId, snapshotId: `snap-${member.archiveId}` })),
+      failed: [],
+    }),
+    planFreeze: async ({ volumeIds }) => ({
+      servers: [],
+      attached: volumeIds.map((one) => ({ volumeId: one, serverIds: [] })),
+      limitSeconds: 2,
+    }),
+    locateServer: async () => null,
+    joinServer: joinServer(deps, taskQueue),
+    findMembers: async () => ({ members: [{ volumeId, name: 'db' }], leftOut: [], stale: [] }),
+    callMembers: async () => undefined,
+    hintServer: async () => undefined,
+    takeCapture: async ({ archiveId, archive, slot, group, members, frozenSnapshotId }) => ({
+      ...captureOf({ archiveId, archive, slot, group }),
+      ...(members !== undefined && { members }),
+      ...(frozenSnapshotId !== undefined && { snapshotId: frozenSnapshotId, consistency: 'frozen' as const }),
+    }),
     releaseCapture: async () => undefined,
     removeTemporaries: async () => undefined,
     writeCopy: async ({ target, capture }) => copyOf(target, capture),
@@ -194,6 +216,15 @@ export async function workflowRig(options: { targets?: string[]; settleSeconds?:
       const { events } = await temporal.client.workflow.getHandle(workflowId).fetchHistory()
       const timers = events?.map((event) => event.timerStartedEventAttributes?.startToFireTimeout?.seconds)
       return (timers ?? []).filter((one) => one != null).map(Number)
+    },
+    /** Replays all runs of the volume's workflow, as a worker does that was restarted. @throws where one took other steps */
+    async replay(): Promise<void> {
+      for await (const { runId } of temporal.client.workflow.list({ query: `WorkflowId = '${entityId}'` })) {
+        const history = await temporal.client.workflow.getHandle(entityId, runId).fetchHistory()
+        // one that has not begun has nothing to replay, and would be waited for in vain
+        if (history.events?.some((event) => event.workflowTaskCompletedEventAttributes))
+          await Worker.runReplayHistory({ workflowBundle: { codePath } }, history, entityId)
+      }
     },
     async close(): Promise<void> {
       // one for all tests: the next one starts its own

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { consumersOf } from '../../demo/broker.js'
 import type { Volume } from '../../openstack/cinder.js'
 import { projectRoot } from '../../setup/project.js'
-import type { Finding, ReconcileReport } from '../../workflows/messages.js'
+import type { Finding, ReconcileReport } from '../../workflows/report-messages.js'
 import { startCinderkeep, type Cinderkeep } from '../helpers/cinderkeep.js'
 import { labEnvironment, labService, tenantOs } from '../helpers/lab.js'
 import {

@@ -47,6 +47,7 @@ export function depsOf(trash: 'trash' | null = null): MoveDeps {
     ...{ installation, cinder: admin, log: silentLog, throttles: { targets: new Map() } },
     sources: openSources(options),
     imagesOf: openVolumeImages(options),
+    serverStatus: async () => null,
     targets: new Map([
       ['second', target],
       ['third', target],

@@ -36,9 +36,9 @@ describe('createDeliver', () => {
     const deliver = createDeliver(temporal.client)
     const volumeId = randomUUID()
     volumes.push(volumeId)
-    await deliver({ volumeId, hints: [hint('m-1'), hint('m-2')], start: true })
-    await deliver({ volumeId, hints: [hint('m-3')], start: true })
-    await deliver({ volumeId, hints: [hint('m-4', 'volume.delete.end')], start: false })
+    await deliver({ workflowId: `volume/${volumeId}`, hints: [hint('m-1'), hint('m-2')], start: true })
+    await deliver({ workflowId: `volume/${volumeId}`, hints: [hint('m-3')], start: true })
+    await deliver({ workflowId: `volume/${volumeId}`, hints: [hint('m-4', 'volume.delete.end')], start: false })
     expect(await historyOf(volumeId)).toEqual({
       type: 'watchVolume',
       queue: 'control',
@@ -52,7 +52,11 @@ describe('createDeliver', () => {
 
   it('starts nothing for a fact of a volume that nobody keeps', async () => {
     const volumeId = randomUUID()
-    await createDeliver(temporal.client)({ volumeId, hints: [hint('m-1', 'volume.delete.end')], start: false })
+    await createDeliver(temporal.client)({
+      workflowId: `volume/${volumeId}`,
+      hints: [hint('m-1', 'volume.delete.end')],
+      start: false,
+    })
     await expect(temporal.client.workflow.getHandle(`volume/${volumeId}`).describe()).rejects.toThrow(/not found/i)
   })
 
@@ -60,7 +64,7 @@ describe('createDeliver', () => {
     const client = new Client({ connection: temporal.client.connection, namespace: `ck-none-${randomUUID()}` })
     for (const start of [true, false]) {
       await expect(
-        createDeliver(client)({ volumeId: randomUUID(), hints: [hint('m-1')], start }),
+        createDeliver(client)({ workflowId: `volume/${randomUUID()}`, hints: [hint('m-1')], start }),
       ).rejects.toMatchObject({
         code: 'CK-TEMPORAL-REFUSED',
         cure: expect.stringContaining('TEMPORAL_NAMESPACE') as string,
@@ -70,7 +74,7 @@ describe('createDeliver', () => {
 
   it('tells INVALID_ARGUMENT as refused, with the cure', async () => {
     const tooLong = 'x'.repeat(1200)
-    const delivery = { volumeId: tooLong, hints: [hint('m-1')], start: true }
+    const delivery = { workflowId: `volume/${tooLong}`, hints: [hint('m-1')], start: true }
     await expect(createDeliver(temporal.client)(delivery)).rejects.toMatchObject({
       code: 'CK-TEMPORAL-REFUSED',
       message: expect.stringContaining('INVALID_ARGUMENT') as string,
@@ -81,7 +85,7 @@ describe('createDeliver', () => {
   it('tells a server that is away as unavailable, within a bounded time', async () => {
     const connection = Connection.lazy({ address: '127.0.0.1:1' })
     const client = new Client({ connection, namespace: 'default' })
-    const delivery = { volumeId: randomUUID(), hints: [hint('m-1')], start: true }
+    const delivery = { workflowId: `volume/${randomUUID()}`, hints: [hint('m-1')], start: true }
     await expect(createDeliver(client)(delivery)).rejects.toMatchObject({ code: 'CK-TEMPORAL-UNAVAILABLE' })
     await connection.close()
   })

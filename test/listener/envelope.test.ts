@@ -86,6 +86,7 @@ describe('decode', () => {
     const [, , , createEnd] = captures('cinder')
     expect(createEnd && decode(bodyOf(createEnd))).toEqual({
       messageId: '61d33ea9-8574-41a4-b2bb-516fc8a0086b',
+      serverId: null,
       eventType: 'volume.create.end',
       priority: 'INFO',
       publisherId: 'volume.lab@ceph#ceph',

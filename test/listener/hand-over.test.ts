@@ -2,7 +2,7 @@ import { setImmediate as tick } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from 'vitest'
 import { CodedError } from '../../errors/coded-error.js'
 import { createHandOver, type Delivery, type HandOver } from '../../listener/hand-over.js'
-import type { VolumeHint } from '../../listener/route.js'
+import type { SubjectHint } from '../../listener/route.js'
 import { silentLog } from '../../log/log.js'
 
 /** A Temporal that answers each signal when the test says so. */
@@ -17,8 +17,8 @@ function controlled() {
 
 const unavailable = new CodedError('CK-TEMPORAL-UNAVAILABLE', 'away')
 const refused = new CodedError('CK-TEMPORAL-REFUSED', 'INVALID_ARGUMENT', { cure: 'register it' })
-const hint = (volumeId: string, messageId: string, start = true): VolumeHint => ({
-  volumeId,
+const hint = (workflowId: string, messageId: string, start = true): SubjectHint => ({
+  workflowId,
   hint: { messageId, event: 'volume.create.end' },
   start,
 })
@@ -33,7 +33,7 @@ function setUp(concurrency = 2, log = silentLog) {
     handOver.add(hint(volumeId, messageId, start), () => done.push(messageId))
   }
   const sent = (): string[] =>
-    temporal.calls.map(({ delivery }) => `${delivery.volumeId}:${delivery.hints.map((h) => h.messageId).join('+')}`)
+    temporal.calls.map(({ delivery }) => `${delivery.workflowId}:${delivery.hints.map((h) => h.messageId).join('+')}`)
   return { ...temporal, handOver, add, done, sent }
 }
 

@@ -13,7 +13,7 @@ const about = (event_type: string, payload: unknown = { volume_id: volume }): Re
 describe('route', () => {
   it('gives a hint that may start the volume’s workflow for an event that a policy is on', () => {
     expect(route(about('volume.create.end'), new Set(['volume.create.end']))).toEqual([
-      { volumeId: volume, hint: { messageId: 'm-1', event: 'volume.create.end' }, start: true },
+      { workflowId: `volume/${volume}`, hint: { messageId: 'm-1', event: 'volume.create.end' }, start: true },
     ])
   })
 
@@ -28,7 +28,9 @@ describe('route', () => {
 
   for (const event of followed) {
     it(`tells a volume that is kept already of ${event}, and starts nothing`, () => {
-      expect(route(about(event), none)).toEqual([{ volumeId: volume, hint: { messageId: 'm-1', event }, start: false }])
+      expect(route(about(event), none)).toEqual([
+        { workflowId: `volume/${volume}`, hint: { messageId: 'm-1', event }, start: false },
+      ])
       expect(route(about(event), new Set([event]))?.[0]?.start).toBe(true)
     })
   }
@@ -37,7 +39,23 @@ describe('route', () => {
     const device = (id: string): unknown => ({ 'nova_object.data': { volume_id: id } })
     const payload = { 'nova_object.data': { block_devices: [device(volume), device(other), device(volume)] } }
     const hints = route(about('instance.shutdown.end', payload), new Set(['instance.shutdown.end']))
-    expect(hints?.map(({ volumeId }) => volumeId)).toEqual([volume, other])
+    expect(hints?.map(({ workflowId }) => workflowId)).toEqual([`volume/${volume}`, `volume/${other}`])
+  })
+
+  it('tells the workflow of a server of an event that names no volumes, when a policy is on it', () => {
+    const event = 'compute.instance.power_off.end'
+    const hint = { messageId: 'm-1', event }
+    const legacy = about(event, { instance_id: other, tenant_id: 'p' })
+    expect(route(legacy, new Set([event]))).toEqual([{ workflowId: `server/${other}`, hint, start: true }])
+    expect(route(legacy, none)).toBeNull()
+    const versioned = about('instance.power_off.end', { 'nova_object.data': { uuid: other, block_devices: [] } })
+    expect(route(versioned, new Set(['instance.power_off.end']))?.[0]?.workflowId).toBe(`server/${other}`)
+    // where Nova is told to name them, each is told at once
+    const device = { 'nova_object.data': { volume_id: volume } }
+    const named = about('instance.power_off.end', { 'nova_object.data': { uuid: other, block_devices: [device] } })
+    expect(route(named, new Set(['instance.power_off.end']))?.[0]?.workflowId).toBe(`volume/${volume}`)
+    // whatever else is about a server is nobody's business
+    expect(route(about('compute.instance.update', { instance_id: other }), new Set([event]))).toBeNull()
   })
 
   it('understands Nova’s legacy and versioned events by their own names, and takes one detach for one hint', () => {

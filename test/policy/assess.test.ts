@@ -14,7 +14,9 @@ function decide(change: Partial<AssessInput> = {}) {
     internalProjectId: null,
     events: ['volume.detach.end'],
     scheduled: false,
+    grouped: false,
     reconciled: false,
+    lastPolicy: null,
     manual: false,
     last: null,
     now: Date.parse('2026-11-25T12:00:00Z'),
@@ -53,6 +55,28 @@ describe('assess', () => {
       copies: [{ target: 'c', force: false }],
       consistency: { prefer: ['detached', 'crash'], require: 'crash' },
     })
+  })
+
+  it('archives after the detach what a policy protected by its server, and after nothing else', () => {
+    const servers = policy('servers', { where: { server: ['db-*'], name: ['data*'] }, on: ['volume.detach.end'] })
+    const volume = volumeFacts({ name: 'data-1', servers: [] })
+    const left = { policies: [servers], volume, lastPolicy: 'servers' }
+    expect(decide(left)).toMatchObject({ kind: 'archive', policy: 'servers', server: null })
+    expect(decide(left).reasons.join(' ')).toMatch(/protected it until volume.detach.end/)
+    expect(decide({ ...left, lastPolicy: null })).toMatchObject({ kind: 'none', policy: null })
+    expect(decide({ ...left, lastPolicy: 'other' })).toMatchObject({ kind: 'none', policy: null })
+    expect(decide({ ...left, events: ['volume.update.end'] })).toMatchObject({ kind: 'none', policy: null })
+    expect(decide({ ...left, volume: volumeFacts({ name: 'log', servers: [] }) })).toMatchObject({ policy: null })
+    // of another server it is another's
+    const other = volumeFacts({ name: 'data-1', servers: [{ id: 's', name: 'web' }] })
+    expect(decide({ ...left, volume: other })).toMatchObject({ kind: 'none', policy: null })
+    // what stands behind it in the file does not take it, nor does an event that is not its own make it forget
+    const rest = policy('rest', { on: [] })
+    expect(decide({ ...left, policies: [servers, rest] })).toMatchObject({ kind: 'archive', policy: 'servers' })
+    const nova = { ...left, events: ['instance.volume_detach.end'] }
+    expect(decide(nova)).toMatchObject({ kind: 'none', policy: 'servers' })
+    const first = policy('first', { where: { name: ['data*'] } })
+    expect(decide({ ...left, policies: [first, servers] })).toMatchObject({ policy: 'first' })
   })
 
   it('never archives what we made ourselves, not even for a person', () => {
@@ -117,6 +141,46 @@ describe('assess', () => {
       expect(decide({ ...reconciled, last })).toMatchObject({ kind: 'none' })
       expect(decide({ ...reconciled, last }).reasons.at(-1)).toBe('Nothing was missed.')
       expect(decide({ ...reconciled, last, events: ['volume.detach.end'] }).kind).toBe('archive')
+    })
+  })
+
+  describe('a policy that protects servers', () => {
+    const web = policy('web', { protect: 'servers', every: '0 */6 * * *', on: ['volume.detach.end'] })
+    const volume = volumeFacts({
+      servers: [
+        { id: 'b', name: 'two' },
+        { id: 'a', name: 'one' },
+      ],
+    })
+    const servers = (change: Partial<AssessInput> = {}) => decide({ policies: [web], volume, ...change })
+
+    it('captures a volume with its server, of several always with the same', () => {
+      expect(servers().server).toEqual({ id: 'a', name: 'one' })
+      expect(servers({ manual: true }).server?.id).toBe('a')
+    })
+
+    it('captures a volume that no server has attached by itself, as policies for volumes do all', () => {
+      expect(servers({ volume: volumeFacts() })).toMatchObject({ kind: 'archive', server: null })
+      expect(decide({ volume })).toMatchObject({ kind: 'archive', server: null })
+    })
+
+    it('archives when another volume of its server is captured; one for volumes does not', () => {
+      expect(servers({ events: [], grouped: true })).toMatchObject({ kind: 'archive', settleSeconds: 0 })
+      const decision = decide({ events: [], grouped: true, volume })
+      expect(decision.kind).toBe('none')
+      expect(decision.reasons.at(-1)).toBe('No policy captures its server as a whole.')
+    })
+
+    it('does not archive again for a schedule when it was captured with its server since', () => {
+      const at = (capturedAt: string) => ({
+        events: [],
+        scheduled: true,
+        last: { capturedAt, consistency: 'frozen' as const },
+      })
+      expect(servers(at('2026-11-25T12:00:00Z')).kind).toBe('none')
+      expect(servers(at('2026-11-25T11:59:59Z')).kind).toBe('archive')
+      const six = policy('six', { every: '0 */6 * * *' })
+      expect(decide({ ...at('2026-11-25T12:00:00Z'), policies: [six] }).kind).toBe('archive')
     })
   })
 

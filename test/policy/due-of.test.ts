@@ -56,7 +56,7 @@ describe('planPolicies', () => {
 
   it('warns of a policy for servers that shall archive after a detach', () => {
     const where = { server: ['db-*'] }
-    expect(warnings({ where, on: ['volume.detach.end'] })).toMatch(/no server has the volume/)
-    expect(warnings({ where, on: ['volume.update.end'] })).not.toMatch(/no server has the volume/)
+    expect(warnings({ where, on: ['volume.detach.end'] })).toMatch(/after a detach it protects/)
+    expect(warnings({ where, on: ['volume.update.end'] })).not.toMatch(/after a detach it protects/)
   })
 })

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { overdueAt, protectionOf } from '../../workflows/protection.js'
 import { changeCopy, putCopy } from '../../workflows/volume-points.js'
-import { dueAt, holdLanes, isFinished, nextAlarm, nextVerification, wantLater } from '../../workflows/volume-state.js'
+import { dueAt, holdLanes, isFinished, nextAlarm, nextVerification } from '../../workflows/volume-state.js'
+import { wantLater } from '../../workflows/volume-wants.js'
 import type { VolumeState } from '../../workflows/volume-memory.js'
 import { archive, copy, known } from './volume-samples.js'
 

@@ -13,7 +13,7 @@ import { eventually, gate, workflowRig } from '../helpers/workflow-rig.js'
 
 type Rig = Awaited<ReturnType<typeof workflowRig>>
 
-async function save(rig: Rig, name: string, workflowId: string, runId?: string): Promise<void> {
+export async function save(rig: Rig, name: string, workflowId: string, runId?: string): Promise<void> {
   const history = await rig.temporal.client.workflow.getHandle(workflowId, runId).fetchHistory()
   withoutIdentities(history)
   const file = fileURLToPath(new URL(`../histories/${name}.binpb`, import.meta.url))

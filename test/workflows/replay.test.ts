@@ -43,4 +43,5 @@ it('has a history of each workflow', () => {
   expect(files.some((file) => file.startsWith('watch-volume'))).toBe(true)
   expect(files.some((file) => file.startsWith('archive-volume'))).toBe(true)
   expect(files.some((file) => file.startsWith('verify-point'))).toBe(true)
+  expect(files.some((file) => file.startsWith('capture-server'))).toBe(true)
 })

@@ -14,11 +14,10 @@ import {
   nextAlarm,
   nextTry,
   putBurstBack,
-  ripeWants,
   settleMs,
   takeBurst,
-  wantLater,
 } from '../../workflows/volume-state.js'
+import { ripeWants, wantLater } from '../../workflows/volume-wants.js'
 import type { VolumeState } from '../../workflows/volume-memory.js'
 import { archive, copy, known } from './volume-samples.js'
 

@@ -1,0 +1,220 @@
+/** All volumes of a server under one freeze: each archive joins, and is told its own snapshot. */
+import { randomUUID } from 'node:crypto'
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import { hintServer } from '../../activities/hint-server.js'
+import type { CaptureServer } from '../../workflows/messages.js'
+import { pointsQuery } from '../../workflows/messages.js'
+import { serverHintSignal, type ServerReport, serverWorkflowId } from '../../workflows/server-messages.js'
+import { fakeAgent, refusal } from '../helpers/fake-agent.js'
+import { eventually, gate, workflowRig, type WorkflowRig } from '../helpers/workflow-rig.js'
+
+let rig: WorkflowRig
+let agent: Awaited<ReturnType<typeof fakeAgent>>
+let serverId: string
+let other: string
+const wanted = { consistency: { prefer: ['detached', 'frozen', 'crash'], require: 'crash' } } as const
+
+beforeEach(async () => {
+  rig = await workflowRig()
+  agent = await fakeAgent(rig)
+  serverId = randomUUID()
+  other = randomUUID()
+  const server = agent.server({ id: serverId })
+  rig.acts.planFreeze = async ({ volumeIds }) => ({
+    servers: [server],
+    attached: volumeIds.map((volumeId) => ({ volumeId, serverIds: [serverId] })),
+    limitSeconds: 5,
+  })
+  rig.acts.findMembers = async () => ({
+    members: [
+      { volumeId: rig.volumeId, name: 'db' },
+      { volumeId: other, name: 'log' },
+    ],
+    leftOut: [],
+    stale: [],
+  })
+  const { snapshotTogether, takeCapture } = rig.acts
+  rig.acts.snapshotTogether = async (request) => {
+    agent.told.push(`snapshots ${request.members.length}`)
+    return snapshotTogether(request)
+  }
+  rig.acts.takeCapture = async (request) => {
+    const capture = await takeCapture(request)
+    const volume = { ...capture.volume, volumeId: request.volumeId }
+    return { ...capture, volume, ...(request.frozenSnapshotId === undefined && { consistency: 'crash' as const }) }
+  }
+})
+afterEach(async () => {
+  await agent.close()
+  await rig.close()
+})
+
+async function begin(volumeId: string, change: Partial<CaptureServer> = {}, policy = 'all') {
+  const server = { id: serverId, name: 'web', calls: true, ...change }
+  const consistency = { prefer: [...wanted.consistency.prefer], require: wanted.consistency.require }
+  return rig.archive({ consistency, server, policy }, { id: volumeId })
+}
+
+async function report(): Promise<ServerReport> {
+  return rig.temporal.client.workflow.getHandle(serverWorkflowId(serverId)).result() as Promise<ServerReport>
+}
+
+it('are captured together when all have come, and each copy knows the others', async () => {
+  const archives = [await begin(rig.volumeId), await begin(other)]
+  const outcomes = await Promise.all(archives.map((archive) => archive.result()))
+  expect(agent.told).toEqual([`freeze ${serverId}`, 'snapshots 2', `thaw ${serverId}`])
+  const members = [rig.volumeId, other].sort()
+  for (const { capture, freezing } of outcomes) {
+    expect({ consistency: capture?.consistency, freezing, members: capture?.members }).toEqual({
+      ...{ consistency: 'frozen', freezing: [], members },
+    })
+  }
+  expect(new Set(outcomes.map(({ capture }) => capture?.group)).size).toBe(1)
+  expect(outcomes[0]?.capture?.group).toMatch(new RegExp(`^${serverId}/`))
+  expect((await report()).captures).toMatchObject([{ members, frozen: 2, reasons: [] }])
+  // each has the snapshot of its own names
+  expect(outcomes.map(({ archiveId }) => `snap-${archiveId}`)).toEqual(outcomes.map((one) => one.capture?.snapshotId))
+  expect(rig.named('callMembers')).toEqual([])
+})
+
+it('are called when the first one comes', async () => {
+  rig.acts.callMembers = async ({ volumeIds }) => {
+    for (const volumeId of volumeIds) await begin(volumeId, { calls: false })
+  }
+  const { capture } = await (await begin(rig.volumeId)).result()
+  expect(capture).toMatchObject({ consistency: 'frozen', members: [rig.volumeId, other].sort() })
+  expect(rig.named('callMembers')).toMatchObject([{ request: { volumeIds: [other] } }])
+})
+
+it('are captured without one that does not come, which is told; one that comes late calls nobody', async () => {
+  const { capture, freezing } = await (await begin(rig.volumeId)).result()
+  expect(capture).toMatchObject({ consistency: 'frozen', members: [rig.volumeId] })
+  expect(freezing?.[0]).toContain('CK-GROUP-INCOMPLETE  volume log')
+  const second = await (await begin(other, { calls: false })).result()
+  expect(second.capture).toMatchObject({ consistency: 'frozen', members: [other] })
+  expect(rig.named('callMembers')).toHaveLength(1)
+})
+
+it('are of one group, and not frozen, when the server cannot be frozen', async () => {
+  agent.acts.freezeServer = async () => Promise.reject(refusal('CK-QUIESCE-NO-AGENT'))
+  const archives = [await begin(rig.volumeId), await begin(other)]
+  const outcomes = await Promise.all(archives.map((archive) => archive.result()))
+  for (const { capture, freezing } of outcomes) {
+    expect(capture?.consistency).toBe('crash')
+    expect(freezing).toEqual(['CK-QUIESCE-NO-AGENT  a test'])
+  }
+  expect(outcomes[0]?.capture?.group).toBe(outcomes[1]?.capture?.group)
+})
+
+it('keep what was frozen when the snapshot of one fails', async () => {
+  const { snapshotTogether } = rig.acts
+  rig.acts.snapshotTogether = async ({ members }) => {
+    const { taken } = await snapshotTogether({ members: members.filter(({ volumeId }) => volumeId !== other) })
+    return { taken, failed: ['CK-SNAPSHOT-FAILED  a test'] }
+  }
+  const archives = [await begin(rig.volumeId), await begin(other)]
+  const [good, bad] = await Promise.all(archives.map((archive) => archive.result()))
+  expect(good?.capture).toMatchObject({ consistency: 'frozen', members: [rig.volumeId] })
+  // of the group, and of another moment
+  expect(bad?.capture).toMatchObject({ consistency: 'crash', group: good?.capture?.group })
+  expect(bad?.capture?.members).toBeUndefined()
+  expect(bad?.freezing).toEqual(['CK-SNAPSHOT-FAILED  a test'])
+})
+
+it('are frozen without one that another server has too, which is off', async () => {
+  const off = agent.server({ id: randomUUID(), status: 'SHUTOFF' })
+  const plan = rig.acts.planFreeze
+  rig.acts.planFreeze = async (request) => {
+    const { servers, attached, limitSeconds } = await plan(request)
+    const shared = attached.map((one) =>
+      one.volumeId === other ? { ...one, serverIds: [...one.serverIds, off.id].sort() } : one,
+    )
+    return { servers: [...servers, off], attached: shared, limitSeconds }
+  }
+  const archives = [await begin(rig.volumeId), await begin(other)]
+  const [alone, shared] = await Promise.all(archives.map((archive) => archive.result()))
+  expect(alone?.capture).toMatchObject({ consistency: 'frozen', members: [rig.volumeId] })
+  expect(shared?.capture).toMatchObject({ consistency: 'crash' })
+  expect(shared?.freezing?.[0]).toContain('CK-QUIESCE-NOT-RUNNING')
+  expect(agent.told).toEqual([`freeze ${serverId}`, 'snapshots 1', `thaw ${serverId}`])
+})
+
+it('tell of a volume that was attached meanwhile, and is not among them', async () => {
+  const late = randomUUID()
+  let looks = 0
+  const plan = rig.acts.planFreeze
+  rig.acts.planFreeze = async (request) => {
+    const { servers, ...rest } = await plan(request)
+    looks += 1
+    const volumeIds = [rig.volumeId, other, ...(looks > 1 ? [late] : [])]
+    return { servers: servers.map((server) => ({ ...server, volumeIds })), ...rest }
+  }
+  const archives = [await begin(rig.volumeId), await begin(other)]
+  const [outcome] = await Promise.all(archives.map((archive) => archive.result()))
+  expect(outcome?.capture).toMatchObject({ consistency: 'frozen', members: [rig.volumeId, other].sort() })
+  expect(outcome?.freezing).toEqual([expect.stringMatching(new RegExp(`^CK-QUIESCE-CHANGED {2}volume ${late}`))])
+})
+
+it('of another policy are captured after it, by themselves', async () => {
+  const first = await begin(rig.volumeId, {}, 'all')
+  const second = await begin(other, {}, 'others')
+  rig.acts.findMembers = async ({ policy }) => ({
+    members: [policy === 'all' ? { volumeId: rig.volumeId, name: 'db' } : { volumeId: other, name: 'log' }],
+    leftOut: [],
+    stale: [],
+  })
+  const outcomes = await Promise.all([first.result(), second.result()])
+  expect(outcomes.map(({ capture }) => capture?.members)).toEqual([[rig.volumeId], [other]])
+  expect(outcomes.map(({ capture }) => capture?.consistency)).toEqual(['frozen', 'frozen'])
+  expect(outcomes[0].capture?.group).not.toBe(outcomes[1].capture?.group)
+})
+
+it('leave no snapshot of an archive that was terminated before it was told of it', async () => {
+  const taking = gate()
+  const { snapshotTogether } = rig.acts
+  rig.acts.snapshotTogether = async (request) => {
+    await taking.opened
+    return snapshotTogether(request)
+  }
+  const archives = [await begin(rig.volumeId), await begin(other)]
+  await eventually('it is frozen', () => agent.told.some((one) => one.startsWith('freeze')))
+  await archives[1]?.terminate('a test')
+  taking.open()
+  await archives[0]?.result()
+  await report()
+  const released = rig.named('releaseCapture').map(({ request }) => request['volumeId'])
+  expect(released.sort()).toEqual([rig.volumeId, other].sort())
+})
+
+it('do not wait for one that was cancelled', async () => {
+  const gone = await begin(other)
+  await eventually('it has joined', async () => (await signals()) === 1)
+  await gone.cancel()
+  await eventually('it has left', async () => (await signals()) === 2)
+  expect((await report()).captures).toEqual([])
+  expect(agent.told).toEqual([])
+})
+
+/** How many signals the server's workflow was given; it may not be there yet. */
+async function signals(): Promise<number> {
+  const handle = rig.temporal.client.workflow.getHandle(serverWorkflowId(serverId))
+  const { events } = await handle.fetchHistory().catch(() => ({ events: [] }))
+  return events?.filter((event) => event.workflowExecutionSignaledEventAttributes).length ?? 0
+}
+
+it('are each told what a notification says of the server', async () => {
+  const deps = { workflows: rig.temporal.client.workflow, serverVolumes: async () => [rig.volumeId], log: rig.log }
+  rig.acts.hintServer = hintServer(deps, rig.taskQueue)
+  const { verdictFor } = rig
+  rig.acts.assess = async (request) =>
+    verdictFor({ ...request, manual: request.events.includes('instance.power_off.end') })
+  await rig.temporal.client.workflow.signalWithStart('captureServer', {
+    ...{ workflowId: serverWorkflowId(serverId), taskQueue: rig.taskQueue, signal: serverHintSignal },
+    signalArgs: [[{ messageId: 'm-1', event: 'instance.power_off.end' }]],
+  })
+  const points = await eventually('a point', async () => {
+    const found = await rig.entity.query(pointsQuery).catch(() => [])
+    return found.length > 0 && found
+  })
+  expect(points[0]?.slot).toBe('event:instance.power_off.end:m-1')
+})

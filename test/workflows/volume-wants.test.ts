@@ -1,0 +1,30 @@
+import { describe, expect, it } from 'vitest'
+import { groupEvent, scheduleEvent } from '../../workflows/messages.js'
+import { addHints, endArchive, freeLane, holdLanes } from '../../workflows/volume-state.js'
+import { isServed } from '../../workflows/volume-wants.js'
+import { archive, known } from './volume-samples.js'
+
+describe('the archive that holds a lane', () => {
+  it('is what an invitation or an earlier schedule asks for, and nothing else', () => {
+    const state = known()
+    const at = '2026-01-01T06:00:00Z'
+    addHints(state, [{ messageId: 'n', event: scheduleEvent, nominal: { policy: 'nightly', at } }], 0)
+    const [before, after] = [Date.parse(at) - 1, Date.parse(at)]
+    const served = (events: string[], policy: string | null = 'nightly') => isServed(state, 'a', { events, policy })
+    expect(served([groupEvent])).toBe(false)
+    holdLanes(state, { ...archive(['a']), startedAt: before })
+    expect([served([groupEvent]), served([groupEvent], null), served([scheduleEvent])]).toEqual([true, true, false])
+    endArchive(state, archive(['a']), null, { now: 0, retry: false, failure: null })
+    holdLanes(state, { ...archive(['a']), startedAt: after })
+    expect([served([scheduleEvent]), served([scheduleEvent, groupEvent])]).toEqual([true, true])
+    // its lane is free again, while it is read back
+    freeLane(state, archive(['a']).archive, 'a')
+    expect([served([scheduleEvent]), served([groupEvent])]).toEqual([true, false])
+    expect(isServed(state, 'b', { events: [scheduleEvent], policy: 'nightly' })).toBe(false)
+    expect([served([scheduleEvent], 'other'), served([scheduleEvent, 'volume.detach.end'])]).toEqual([false, false])
+    endArchive(state, archive(['a']), null, { now: 0, retry: false, failure: null })
+    // by an older version: when it was begun is not known
+    holdLanes(state, archive(['a']))
+    expect(served([scheduleEvent])).toBe(false)
+  })
+})
