@@ -11,6 +11,7 @@ export function pointJson(point: RecoveryPoint) {
     rootHash: point.rootHash,
     slot: point.slot,
     archive: point.archive,
+    group: point.group,
     copies: point.copies.map((copy) => ({
       target: copy.target,
       state: copy.state,

@@ -2,6 +2,7 @@ import { writtenSeconds } from '../policy/measures.js'
 import type { Plan } from '../policy/plan.js'
 import type { VolumeFacts } from '../policy/policy.js'
 import { writtenWindow } from '../policy/window.js'
+import { hostsOf, type VolumeFreezing } from './plan-freezing.js'
 import type { ShownPolicy } from './policy-plan.js'
 import { printable } from './printable.js'
 import { table } from './table.js'
@@ -37,7 +38,9 @@ function policyText(
     ...whenLines(policy, times, now).map((line) => `  ${line}`),
   ]
   if (protects.length > 0) {
-    const rows = protects.map(({ volume, because, shadows, verifiedAt, due }) => [
+    // of policies that freeze nobody it says nothing
+    const freezing = protects.some((one) => one.freezing !== null)
+    const rows = protects.map(({ volume, because, shadows, verifiedAt, due, freezing: how }) => [
       volume.name || '-',
       volume.id,
       volume.projectName ?? volume.projectId,
@@ -46,17 +49,22 @@ function policyText(
         ? '?'
         : `${verifiedAt === null ? 'never' : ago(verifiedAt, now)}${due?.overdue === true ? ' (overdue)' : ''}`,
       dueText(due?.now ?? null, times, policy.on.length > 0, now),
+      ...(freezing ? [serversText(how), frozenText(how)] : []),
       reason(because),
       shadows.join(', '),
     ])
-    const headings = ['volume', 'id', 'project', 'size', 'verified', 'due', 'because', 'also matched by']
+    const headings = [
+      ...['volume', 'id', 'project', 'size', 'verified', 'due'],
+      ...(freezing ? ['server', 'frozen by'] : []),
+      ...['because', 'also matched by'],
+    ]
     lines.push(
       ...table(headings, rows, [3])
         .split('\n')
         .map((line) => `  ${line}`),
     )
   }
-  lines.push(...dueLines(protects).map((line) => `  ${line}`))
+  lines.push(...[...dueLines(protects), ...freezingLines(protects)].map((line) => `  ${line}`))
   const by = new Map<string, number>()
   for (const one of shadowed) by.set(one.by, (by.get(one.by) ?? 0) + 1)
   for (const [name, amount] of by) {
@@ -96,8 +104,37 @@ function dueLines(protects: ShownPolicy['protects']): string[] {
   const due = protects.flatMap(({ volume, due }) =>
     due === null || due.now === null ? [] : [`due: ${volume.name || volume.id}: ${due.now}`],
   )
-  const more = due.length - reasonsNamed
-  return more > 0 ? [...due.slice(0, reasonsNamed), `due: ${count(more, 'more volume')}`] : due
+  return some(due, 'due')
+}
+
+/** Why it is not frozen, or why that cannot be told. */
+function freezingLines(protects: ShownPolicy['protects']): string[] {
+  const unfrozen = protects.flatMap(({ volume, freezing }) => {
+    if (freezing === null || freezing.reason === null) return []
+    return [printable(`${unfrozenWord(freezing)}: ${volume.name || volume.id}: ${freezing.reason}`)]
+  })
+  return some(unfrozen, 'not frozen')
+}
+
+const unfrozenWord = ({ by }: VolumeFreezing): string => (by === 'unknown' ? 'perhaps frozen' : 'not frozen')
+
+function some(lines: string[], word: string): string[] {
+  const more = lines.length - reasonsNamed
+  return more > 0 ? [...lines.slice(0, reasonsNamed), `${word}: ${count(more, 'more volume')}`] : lines
+}
+
+/** Its servers, and how many volumes are captured with it. */
+function serversText(how: VolumeFreezing | null): string {
+  if (how === null || how.servers.length === 0) return '-'
+  const names = how.servers.map(({ id, name }) => name || id).join(', ')
+  return how.together.length === 0 ? names : `${names} (with ${count(how.together.length, 'more volume')})`
+}
+
+function frozenText(how: VolumeFreezing | null): string {
+  if (how === null) return '?'
+  const { by, servers } = how
+  if (by === 'agent') return `agent on ${hostsOf(servers)}`
+  return { nova: 'Nova', none: 'nobody', detached: 'no need', unknown: '?' }[by]
 }
 
 function short(iso: string): string {

@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import type { AttachedVolume } from '../activities/nova-way.js'
 import { didYouMean } from '../config/nearest.js'
 import type { Config } from '../config/config.js'
 import { CodedError } from '../errors/coded-error.js'
@@ -8,18 +9,25 @@ import { policyHash } from '../policy/policy-hash.js'
 import type { VolumeFacts } from '../policy/policy.js'
 import { commandLog, configOf, type Cli, type GlobalOptions } from './context.js'
 import { exitCodes, type ExitCode } from './exit-code.js'
+import type { Attached } from './freezing.js'
 import { fullReads } from './full-reads.js'
 import { knownOfPolicies, type Known } from './known-of-policies.js'
 import { listFacts } from './list-facts.js'
 import { openCloud, type Cloud } from './open-cloud.js'
 import { json } from './output.js'
+import { agentsFor, planFreezing, serversToFreeze, type VolumeFreezing } from './plan-freezing.js'
 import { planText } from './policy-plan-text.js'
 import { roomFor } from './room-for.js'
 
 /** One policy, when it comes, and how its volumes stand against that. */
 export interface ShownPolicy extends Omit<PolicyPlan, 'protects'> {
   times: PolicyTimes
-  protects: (PolicyPlan['protects'][number] & { verifiedAt: string | null; due: VolumeDue | null })[]
+  protects: (PolicyPlan['protects'][number] & {
+    verifiedAt: string | null
+    due: VolumeDue | null
+    /** Null: its policy freezes nobody, or Nova could not be asked. */
+    freezing: VolumeFreezing | null
+  })[]
 }
 
 /** `policy plan`: which volumes each policy protects, what is due, and why. Changes nothing, and needs no Temporal. */
@@ -31,9 +39,14 @@ export async function policyPlan(cli: Cli, command: Command, name: string | unde
       cure: `Policies in ${config.path} are ${names.join(', ') || 'none'}.`,
     })
   }
-  const [plan, known] = await Promise.all([planOf(cli, config, name), knownOfPolicies(cli, config)])
+  const [{ plan, attached }, known] = await Promise.all([planOf(cli, config, name), knownOfPolicies(cli, config)])
+  const plans = plan.policies.filter(isShown(name))
+  const agents = attached === null ? null : await agentsFor(cli, config, plans, attached.servers, known !== null)
   const now = Date.now()
-  const shown = plan.policies.filter(isShown(name)).map((one) => withTimes(one, known, now))
+  const shown = plans.map((one) => {
+    const freezing = attached === null ? new Map<string, VolumeFreezing>() : planFreezing(one, attached, agents)
+    return withTimes(one, freezing, known, now)
+  })
   const asJson = command.optsWithGlobals<GlobalOptions>().json === true
   const rest = name === undefined ? plan : null
   cli.output.result(asJson ? json(toJson(config, plan, shown, known)) : planText(shown, rest, known !== null, now))
@@ -50,16 +63,25 @@ const isShown =
   ({ policy }: PolicyPlan): boolean =>
     name === undefined || policy.name === name
 
-async function planOf(cli: Cli, config: Config, name: string | undefined): Promise<Plan> {
+/** `attached` is null where none of the policies freezes servers, or Nova does not tell. */
+async function planOf(
+  cli: Cli,
+  config: Config,
+  name: string | undefined,
+): Promise<{ plan: Plan; attached: Attached | null }> {
   const cloud = await openCloud(cli, config)
   try {
     const hosts = new Map<string, string | null>()
-    const volumes = await listFacts(cloud, config.policies, ({ id, host }) => {
+    const inUse = new Map<string, AttachedVolume>()
+    const volumes = await listFacts(cloud, config.policies, ({ id, host, attachments, bootable, imageMetadata }) => {
       hosts.set(id, host)
+      if (attachments.length > 0) inUse.set(id, { id, attachments, bootable, imageMetadata })
     })
     const plan = planPolicies(volumes, config.policies, config.installation, config.internalProjectId ?? undefined)
-    await warnOfRoom(cli, config, cloud, plan.policies.filter(isShown(name)), hosts)
-    return plan
+    const plans = plan.policies.filter(isShown(name))
+    await warnOfRoom(cli, config, cloud, plans, hosts)
+    const servers = await serversToFreeze(cloud.nova, plans)
+    return { plan, attached: servers && { servers, volumes: inUse } }
   } finally {
     cloud.close()
   }
@@ -92,16 +114,27 @@ async function warnOfRoom(
   }
 }
 
-function withTimes(plan: PolicyPlan, known: Known | null, now: number): ShownPolicy {
+function withTimes(
+  plan: PolicyPlan,
+  freezing: ReadonlyMap<string, VolumeFreezing>,
+  known: Known | null,
+  now: number,
+): ShownPolicy {
   const { policy } = plan
   const protects = plan.protects.map((one) => {
     const verifiedAt = known?.entities.get(one.volume.id)?.verifiedAt ?? null
     // its consistency is in no column; what is due does not depend on it
     const last = verifiedAt === null ? null : { capturedAt: verifiedAt, consistency: 'crash' as const }
-    return { ...one, verifiedAt, due: known === null ? null : dueOf(policy, one.volume, last, now) }
+    const due = known === null ? null : dueOf(policy, one.volume, last, now)
+    return { ...one, verifiedAt, due, freezing: freezing.get(one.volume.id) ?? null }
   })
   const times = timesOf(policy, now)
   return { ...plan, warnings: [...plan.warnings, ...times.warnings], times, protects }
+}
+
+function freezingJson({ by, servers, together, reason }: VolumeFreezing): unknown {
+  const plain = servers.map(({ id, name, status, hypervisorHost: hypervisor }) => ({ id, name, status, hypervisor }))
+  return { by, servers: plain, together, reason }
 }
 
 function toJson(config: Config, plan: Plan, shown: ShownPolicy[], known: Known | null): unknown {
@@ -127,11 +160,12 @@ function toJson(config: Config, plan: Plan, shown: ShownPolicy[], known: Known |
       nextAt: times.nextAt,
       windowOpensAt: times.opensAt,
       rpoSeconds: policy.rpoSeconds,
-      protects: protects.map(({ volume, because, shadows, verifiedAt, due }) => ({
+      protects: protects.map(({ volume, because, shadows, verifiedAt, due, freezing }) => ({
         ...plain(volume),
         ...{ because, shadows, verifiedAt },
         due: due?.now ?? null,
         overdue: due?.overdue ?? null,
+        freezing: freezing && freezingJson(freezing),
       })),
       shadowed: shadowed.map(({ volume, by }) => ({ ...plain(volume), by })),
       warnings,

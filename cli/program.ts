@@ -28,15 +28,16 @@ export function createProgram(cli: Cli, ended: (code: ExitCode) => void): Comman
     .command('run')
     .description('run the processes: one per role, supervised; ends on SIGTERM after what is held is finished')
     .addOption(
-      new Option('--role <roles>', 'listener, control, mover; several with commas')
+      new Option('--role <roles>', 'listener, control, mover, quiesce (on compute hosts); several with commas')
         .argParser(commas)
-        .default(['listener', 'control', 'mover'], 'all of them'),
+        .default(['listener', 'control', 'mover'], 'all but quiesce'),
     )
     .option('--zone <zone>', 'the storage that a mover is near', 'default')
     .action(async (_options: unknown, command: Command) => {
       ended(await (await import('./run.js')).run(cli, command))
     })
   example(run, 'cinderkeep run --role mover --zone rack-2')
+  example(run, 'cinderkeep run --role quiesce', 'On a compute host: freezes and thaws its guests (docs/quiesce.md).')
 
   const config = program.command('config').description('check, describe or begin cinderkeep.yaml')
   const check = config

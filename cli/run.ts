@@ -10,10 +10,10 @@ import { withSmallHeap } from './small-heap.js'
 import { supervise } from './supervise.js'
 import { zonesOf } from './zones-of.js'
 
-const roles = ['listener', 'control', 'mover'] as const
+const roles = ['listener', 'control', 'mover', 'quiesce'] as const
 type Role = (typeof roles)[number]
 /** Of interface.md, for later releases. */
-const rolesToCome = ['remover', 'restorer', 'quiesce', 'web']
+const rolesToCome = ['remover', 'restorer', 'web']
 
 /** `run`: one role in this process, or several, one child process each. */
 export async function run(cli: Cli, command: Command): Promise<ExitCode> {

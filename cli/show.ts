@@ -30,6 +30,15 @@ function withCommands(point: RecoveryPoint, byHand: (copy: Copy) => string[]) {
   return { ...rest, copies: copies.map((copy, at) => ({ ...copy, byHand: commands[at] ?? [] })) }
 }
 
+/** With which other volumes of its server it was captured. */
+function groupOf({ group, volumeId, copies }: RecoveryPoint): [string, string][] {
+  if (group === null) return []
+  const members = copies.find((copy) => copy.members !== undefined)?.members ?? []
+  const others = members.filter((id) => id !== volumeId)
+  const alone = 'of a capture of its server, under the freeze of which no other volume was captured with it'
+  return [['group', `${group}, ${others.length === 0 ? alone : `together with ${others.join(', ')}`}`]]
+}
+
 function toText(point: RecoveryPoint, now: number, byHand: (copy: Copy) => string[]): string {
   const facts: [string, string][] = [
     ['point', point.point],
@@ -41,6 +50,7 @@ function toText(point: RecoveryPoint, now: number, byHand: (copy: Copy) => strin
     ['hash', point.rootHash ?? 'not known'],
     ['asked for by', point.slot],
     ['archive', point.archive],
+    ...groupOf(point),
     ['kept', 'until it is removed: there is no retention in this release'],
   ]
   const rows = point.copies.map((copy) => [
@@ -50,7 +60,7 @@ function toText(point: RecoveryPoint, now: number, byHand: (copy: Copy) => strin
     copy.writtenBytes === null ? '-' : size(copy.writtenBytes),
     copy.storedBytes === null ? '-' : size(copy.storedBytes),
     copy.basePoint ?? 'full',
-    copy.reason ?? '',
+    [copy.reason, copy.wholeObject === true ? 'read by object map' : null].filter((one) => one !== null).join('; '),
   ])
   const copies = table(['copy on', 'state', 'verified', 'written', 'stored', 'built upon', 'remarks'], rows, [3, 4])
   const width = Math.max(...facts.map(([name]) => name.length))

@@ -11,10 +11,12 @@ import { cloudCheck } from './cloud.js'
 import { configurationCheck } from './configuration.js'
 import { exchangesCheck } from './exchanges.js'
 import { filesCheck } from './files.js'
+import { glanceCheck } from './glance.js'
 import { nodeCheck } from './node.js'
 import { novaCheck } from './nova.js'
 import { policiesCheck } from './policies.js'
 import { queueCheck } from './queue.js'
+import { quiesceCheck } from './quiesce.js'
 import { quotasCheck } from './quotas.js'
 import { rightsCheck } from './rights.js'
 import { schedulesCheck } from './schedules.js'
@@ -33,6 +35,7 @@ export const allChecks: readonly Check[] = [
   cloudCheck,
   cinderCheck,
   novaCheck,
+  glanceCheck,
   rightsCheck,
   quotasCheck,
   servicesCheck,
@@ -45,6 +48,7 @@ export const allChecks: readonly Check[] = [
   temporalCheck,
   attributesCheck,
   workersCheck,
+  quiesceCheck,
   policiesCheck,
   schedulesCheck,
   sourcesCheck,

@@ -1,9 +1,10 @@
+import type { Client } from '@temporalio/client'
+import { pollersOf } from '../../worker/pollers-of.js'
 import { controlQueue, moveQueue, reconcileWorkflowId } from '../../workflows/messages.js'
 import { span } from '../words.js'
 import { describeSchedule } from './describe-schedule.js'
 import { CannotLook, fault, findingOf, ok, type Check, type Finding } from './check.js'
-import type { DoctorContext, TemporalInHand } from './context.js'
-import { pollersOf } from './pollers.js'
+import type { DoctorContext } from './context.js'
 
 /** Further apart, and times of archives, schedules and ages mean nothing; milliseconds. */
 const limitMs = 300_000
@@ -69,10 +70,10 @@ async function ofCinder({ cloud, cinder }: DoctorContext): Promise<ClockLook> {
  * Temporal tells its time to nobody, but it notes when workers asked for work, and when schedules acted and will act.
  */
 async function ofTemporal({ config, temporal }: DoctorContext): Promise<ClockLook> {
-  const inHand = await temporal.need()
+  const { client } = await temporal.need()
   const [asked, schedule] = await Promise.all([
-    newestPoll(inHand, [...new Set([controlQueue, ...config.sources.map(({ zone }) => moveQueue(zone))])]),
-    describeSchedule(inHand.client, reconcileWorkflowId),
+    newestPoll(client, [...new Set([controlQueue, ...config.sources.map(({ zone }) => moveQueue(zone))])]),
+    describeSchedule(client, reconcileWorkflowId),
   ])
   const acted = schedule?.info.recentActions.at(-1)?.takenAt.getTime()
   const next = schedule?.state.paused === false ? schedule.info.nextActionTimes[0]?.getTime() : undefined
@@ -97,9 +98,9 @@ export function boundsOf(seen: {
   return earliest === -Infinity && latest === Infinity ? null : { earliest, latest: Math.max(earliest, latest) }
 }
 
-async function newestPoll(inHand: TemporalInHand, queues: string[]): Promise<number | undefined> {
+async function newestPoll(client: Client, queues: string[]): Promise<number | undefined> {
   const all = await Promise.all(
-    queues.flatMap((queue) => (['workflow', 'activity'] as const).map((kind) => pollersOf(inHand, queue, kind))),
+    queues.flatMap((queue) => (['workflow', 'activity'] as const).map((kind) => pollersOf(client, queue, kind))),
   )
   return all.flat().sort((a, b) => b - a)[0]
 }

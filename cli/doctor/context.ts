@@ -3,6 +3,7 @@ import type { Config } from '../../config/config.js'
 import type { BrokerConnection } from '../../listener/connect.js'
 import type { Log } from '../../log/log.js'
 import type { Cinder, Limits } from '../../openstack/cinder.js'
+import type { Glance } from '../../openstack/glance.js'
 import type { Keystone } from '../../openstack/keystone.js'
 import type { MicroversionRange } from '../../openstack/microversion.js'
 import type { CloudSession } from '../../openstack/session.js'
@@ -46,6 +47,8 @@ export interface DoctorContext {
   nodeVersion: string
   cloud: Shared<CloudInHand>
   cinder: Shared<CinderInHand>
+  /** Once it has shown us our images. */
+  glance: Shared<Glance>
   broker: Shared<BrokerConnection>
   temporal: Shared<TemporalInHand>
   /** What `policy apply` would change: nothing, where all is well. */

@@ -1,12 +1,14 @@
 import type { Policy } from '../../policy/policy.js'
+import { freezes } from '../freezing.js'
 import { CannotLook, findingOf, ok, type Check } from './check.js'
 
-/** Nova, which only policies that select by server ask. */
+/** Nova, which only policies that select by server, or freeze servers, ask. */
 export const novaCheck: Check = {
   name: 'nova',
   async run({ config, cloud }) {
-    const asking = config.policies.filter(namesServers)
-    if (asking.length === 0) throw new CannotLook('no policy selects by server, so Nova is not asked')
+    const asking = config.policies.filter((policy) => namesServers(policy) || freezes(policy))
+    if (asking.length === 0)
+      throw new CannotLook('no policy selects by server or freezes servers, so Nova is not asked')
     const { session } = await cloud.need()
     try {
       const { url } = await session.offer('compute')
@@ -17,7 +19,9 @@ export const novaCheck: Check = {
     } catch (error) {
       const found = findingOf(error)
       const who = asking.map(({ name }) => name).join(', ')
-      return [{ ...found, what: `${found.what}; needed by the policies that select by server: ${who}` }]
+      return [
+        { ...found, what: `${found.what}; needed by the policies that select by server or freeze servers: ${who}` },
+      ]
     }
   },
 }

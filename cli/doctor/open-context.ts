@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { isGrpcServiceError } from '@temporalio/client'
 import type { Config } from '../../config/config.js'
 import { temporalConnection } from '../../config/temporal.js'
@@ -7,14 +8,15 @@ import { closeQuietly } from '../../listener/own-channel.js'
 import type { Log } from '../../log/log.js'
 import { cinder } from '../../openstack/cinder.js'
 import { loadCloud } from '../../openstack/clouds-yaml.js'
+import { glance } from '../../openstack/glance.js'
 import { keystone } from '../../openstack/keystone.js'
 import { connectCloud } from '../../openstack/session.js'
+import { pollersOf } from '../../worker/pollers-of.js'
 import { planApply } from '../../worker/schedules.js'
 import { controlQueue } from '../../workflows/messages.js'
 import type { Cli } from '../context.js'
 import { openTemporal } from '../open-temporal.js'
 import type { CinderInHand, CloudInHand, DoctorContext, TemporalInHand } from './context.js'
-import { pollersOf } from './pollers.js'
 import { shared } from './shared.js'
 
 export type DoctorBase = Omit<DoctorContext, 'signal'>
@@ -50,6 +52,13 @@ export function openContext(
     return { cinder: calls, url, microversions, limits: await calls.getLimits() }
   }
 
+  async function openGlance() {
+    const calls = glance((await cloud.need()).session)
+    // as a capture by Nova does; no image has this name
+    await calls.ownImages(`ck-doctor-${randomUUID()}`)
+    return calls
+  }
+
   async function openBroker() {
     const connection = await connectBroker(config.listen, log, new AbortController().signal, 'cinderkeep doctor')
     closers.push(() => closeQuietly(connection.model))
@@ -71,6 +80,7 @@ export function openContext(
 
   const cloud = shared('Keystone does not let us in (see cloud)', 'CK-CLOUD-UNAVAILABLE', openCloud)
   const cinderShared = shared('Cinder cannot be asked (see cinder)', 'CK-CLOUD-UNAVAILABLE', openCinder)
+  const glanceShared = shared('Glance cannot be asked (see glance)', 'CK-CLOUD-UNAVAILABLE', openGlance)
   const broker = shared('the broker cannot be reached (see broker)', 'CK-RABBIT-UNREACHABLE', openBroker)
   const temporal = shared('Temporal cannot be asked (see temporal)', 'CK-TEMPORAL-UNREACHABLE', openNamespace)
   const plan = shared('what is applied cannot be compared (see policies)', 'CK-TEMPORAL-UNREACHABLE', async () =>
@@ -80,11 +90,12 @@ export function openContext(
   const context: DoctorBase = {
     ...{ config, now, log, nodeVersion, cloud, broker, temporal, plan },
     cinder: cinderShared,
+    glance: glanceShared,
     started: () =>
       (started ??= (async () => {
         try {
           if ((await plan.need()).before !== null) return true
-          return (await pollersOf(await temporal.need(), controlQueue, 'workflow')).length > 0
+          return (await pollersOf((await temporal.need()).client, controlQueue, 'workflow')).length > 0
         } catch {
           // another check tells of it
           return false

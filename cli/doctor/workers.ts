@@ -1,8 +1,8 @@
+import { pollersOf } from '../../worker/pollers-of.js'
 import { controlQueue, moveQueue } from '../../workflows/messages.js'
 import { count, span } from '../words.js'
 import { zonesOf } from '../zones-of.js'
 import { fault, ok, warning, type Check, type Finding } from './check.js'
-import { pollersOf } from './pollers.js'
 
 /** A worker that lives asks again at least once a minute; Temporal forgets one after five. Milliseconds. */
 const aliveMs = 150_000
@@ -12,7 +12,7 @@ const forgottenMs = 360_000
 export const workersCheck: Check = {
   name: 'workers',
   async run({ config, temporal, started, now }) {
-    const inHand = await temporal.need()
+    const { client } = await temporal.need()
     const queues = [
       { queue: controlQueue, kind: 'workflow' as const, start: '--role control' },
       ...zonesOf(config).map((zone) => ({
@@ -23,7 +23,7 @@ export const workersCheck: Check = {
     const before = await started()
     return Promise.all(
       queues.map(async ({ queue, kind, start }) =>
-        judgeWorkers(queue, await pollersOf(inHand, queue, kind), { now: now(), start, started: before }),
+        judgeWorkers(queue, await pollersOf(client, queue, kind), { now: now(), start, started: before }),
       ),
     )
   },

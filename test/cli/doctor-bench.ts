@@ -1,3 +1,4 @@
+import type { Client } from '@temporalio/client'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -24,6 +25,18 @@ export interface Look {
   wrong(): string[]
 }
 
+/** Temporal as far as it tells on which hypervisors agents ask for work. */
+function withAgents(hypervisors: string[]): Pick<DoctorBase, 'temporal'> {
+  const describeTaskQueue = async ({ taskQueue: { name } }: { taskQueue: { name: string } }) => ({
+    pollers: hypervisors.includes(name.replace('quiesce@', ''))
+      ? [{ lastAccessTime: { seconds: Math.floor(Date.now() / 1000), nanos: 0 } }]
+      : [],
+  })
+  const client = { workflowService: { describeTaskQueue }, options: { namespace: 'none' } } as unknown as Client
+  const inHand = { client, address: '', namespace: 'none', retentionDays: null }
+  return { temporal: shared('', 'CK-TEMPORAL-UNREACHABLE', async () => inHand) }
+}
+
 function withoutTemporal(): Pick<DoctorBase, 'temporal' | 'plan' | 'started'> {
   const away = <T>() =>
     shared('Temporal cannot be asked (see temporal)', 'CK-TEMPORAL-UNREACHABLE', async () =>
@@ -38,6 +51,8 @@ export async function look(given: {
   env?: Record<string, string>
   checks?: string[]
   now?: () => number
+  /** Hypervisors on which an agent serves, as a Temporal of this test says; without it there is none. */
+  agents?: string[]
 }): Promise<Look> {
   const cwd = await mkdtemp(join(tmpdir(), 'ck-doctor-'))
   onTestFinished(async () => rm(cwd, { recursive: true, force: true }))
@@ -53,7 +68,8 @@ export async function look(given: {
     if (checks.length < (given.checks?.length ?? 1)) throw new Error(`unknown among ${String(given.checks)}`)
     // gRPC tries a server that is away for ten seconds
     const away = given.env?.['TEMPORAL_ADDRESS'] === undefined
-    const told = await runChecks(checks, away ? { ...context, ...withoutTemporal() } : context)
+    const base = away ? { ...context, ...withoutTemporal(), ...(given.agents && withAgents(given.agents)) } : context
+    const told = await runChecks(checks, base)
     const brief = ({ level, code }: Told) => (code === null ? level : `${level} ${code}`)
     return {
       told,

@@ -2,9 +2,10 @@
 import { randomUUID } from 'node:crypto'
 import { Client, Connection } from '@temporalio/client'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { pollersOf } from '../../cli/doctor/pollers.js'
+import { agentsServing } from '../../cli/agents-serving.js'
 import { createNamespace, prepareNamespace, removeNamespace } from '../../setup/temporal-namespace.js'
 import { toPolicies, policiesOptions } from '../../policy/options.js'
+import { pollersOf } from '../../worker/pollers-of.js'
 import { applyFirst } from '../../worker/schedules.js'
 import { controlQueue, policyWorkflowId } from '../../workflows/messages.js'
 import { connectPublisher, testAmqpUrl, type Publisher } from '../helpers/rabbit.js'
@@ -140,6 +141,19 @@ describe('doctor and Temporal', () => {
     await polled
   })
 
+  it('finds the agent of a hypervisor by what it asks for', async () => {
+    const polling = new AbortController()
+    const polled = poll(polling.signal, 'quiesce@compute-1')
+    await untilPolled('quiesce@compute-1', 'activity')
+    const serving = await agentsServing(client, ['compute-1', 'compute-2', 'compute-1'])
+    expect([...serving]).toEqual([
+      ['compute-1', true],
+      ['compute-2', false],
+    ])
+    polling.abort()
+    await polled
+  })
+
   it('names a clock that is off, in both directions', async () => {
     for (const minutes of [30, -30]) {
       const found = await ask({ now: () => Date.now() + minutes * 60_000 })
@@ -169,24 +183,26 @@ describe('doctor and Temporal', () => {
     expect(away.of('policies')).toEqual(['skipped'])
   })
 
-  const inHand = () => ({ client, address, namespace, retentionDays: null })
-
-  /** As a worker does. */
-  async function poll(signal: AbortSignal): Promise<void> {
-    const request = { namespace, taskQueue: { name: controlQueue }, identity: 'doctor test' }
+  /** As a worker of workflows does, or as one of the acts of another queue. */
+  async function poll(signal: AbortSignal, queue = controlQueue): Promise<void> {
+    const request = { namespace, taskQueue: { name: queue }, identity: 'doctor test' }
     while (!signal.aborted) {
       // refused as long as the server has not heard of the namespace everywhere, and with a deadline that is too near
       await connection
         .withDeadline(Date.now() + 60_000, () =>
-          connection.withAbortSignal(signal, () => client.workflowService.pollWorkflowTaskQueue(request)),
+          connection.withAbortSignal(signal, async (): Promise<unknown> =>
+            queue === controlQueue
+              ? client.workflowService.pollWorkflowTaskQueue(request)
+              : client.workflowService.pollActivityTaskQueue(request),
+          ),
         )
         .catch(() => new Promise((resolve) => setTimeout(resolve, 100)))
     }
   }
 
-  async function untilPolled(): Promise<void> {
+  async function untilPolled(queue = controlQueue, kind: 'workflow' | 'activity' = 'workflow'): Promise<void> {
     for (;;) {
-      if ((await pollersOf(inHand(), controlQueue, 'workflow')).length > 0) return
+      if ((await pollersOf(client, queue, kind)).length > 0) return
       await new Promise((resolve) => setTimeout(resolve, 100))
     }
   }
