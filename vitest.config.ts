@@ -14,11 +14,12 @@ const patient = { testTimeout: 600_000, hookTimeout: 600_000 }
 
 /**
  * unit: pure or in-process, no server. integration: needs the Temporal server and RabbitMQ that `npm test` finds or
- * starts. lab, lab-alone: need a running `lab/` and are run by `npm run test:lab` alone.
+ * starts. lab, lab-alone: need a running `lab/` and are run by `npm run test:lab` alone. lab-nova: needs one with servers, and
+ * is run by `npm run test:lab:nova` alone; its guests are emulated, so one file after the other.
  */
 export default defineConfig({
   test: {
-    testTimeout: 60_000,
+    testTimeout: 120_000,
     hookTimeout: 120_000,
     // most tests wait more than they work
     maxWorkers: 3,
@@ -26,14 +27,18 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: ['test/lab/**', '**/*.integration.test.ts'] },
+        test: {
+          name: 'unit',
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/{lab,lab-nova}/**', '**/*.integration.test.ts'],
+        },
       },
       {
         extends: true,
         test: {
           name: 'integration',
           include: ['test/**/*.integration.test.ts'],
-          exclude: ['test/lab/**'],
+          exclude: ['test/{lab,lab-nova}/**'],
           globalSetup: 'test/helpers/worker-namespaces.ts',
           // what goes wrong is noticed by what is asserted; a busy machine is not what is tested
           testTimeout: 300_000,
@@ -53,6 +58,10 @@ export default defineConfig({
           exclude: besideOthers,
           fileParallelism: false,
         },
+      },
+      {
+        extends: true,
+        test: { ...patient, name: 'lab-nova', include: ['test/lab-nova/**/*.test.ts'], fileParallelism: false },
       },
     ],
   },
