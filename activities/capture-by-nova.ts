@@ -147,7 +147,9 @@ async function novaFailed(
 
 const imageFailed = ({ serverId }: NovaCaptureRequest, why: string): CodedError =>
   new CodedError('CK-NOVA-IMAGE-FAILED', `Nova did not finish the capture of server ${serverId}: ${why}`, {
-    cure: 'The log of nova-api says why. What it left is removed, and it is tried again.',
+    cure:
+      'The log of nova-api says why. What it left is removed, and it is tried again. If the guest stays frozen, ' +
+      '`virsh domfsthaw` on its host thaws it.',
   })
 
 /** Looks at once, and until the time is over. */
