@@ -1,22 +1,27 @@
 import { detachEvents } from './events.js'
 import { match } from './match.js'
+import { missedDetach } from './missed.js'
 import type { AssessInput, Selection } from './policy.js'
 
 /**
  * A policy that selects by server loses a volume with the detach that it wants archived: for that event, and its tries, it
- * still protects what it protected before, if nothing but the server is missing.
+ * still protects what it protected before, if nothing but the server is missing. So it does when `reconcile` finds the detach
+ * before a notification tells of it.
  */
-export function keepDetached(selection: Selection, { volume, policies, events, lastPolicy }: AssessInput): Selection {
+export function keepDetached(selection: Selection, input: AssessInput): Selection {
+  const { volume, policies, events, lastPolicy, last } = input
   const { policy, neverBecause, undecided } = selection
   if (neverBecause !== null || undecided.length > 0 || volume.servers.length > 0) return selection
   const at = policies.findIndex(({ name }) => name === lastPolicy)
   const kept = policies[at]
   // Nova and Cinder both tell of a detach: the one that the policy does not name must not make it forget the volume
   const event = events.find((one) => detachEvents.includes(one))
-  if (kept?.where.server === undefined || event === undefined) return selection
+  if (kept?.where.server === undefined) return selection
+  const isMissed = input.reconciled && missedDetach(kept, volume, last) !== null
+  if (event === undefined && !isMissed) return selection
   if (policy !== null && policies.indexOf(policy) < at) return selection
   const { server, ...where } = kept.where
   if (match(volume, where).matches !== true) return selection
-  const reason = `Policy ${kept.name} protected it until ${event}: no server ("${server.join('" or "')}") has it attached any more.`
+  const reason = `Policy ${kept.name} protected it until ${event ?? 'it was detached'}: no server ("${server.join('" or "')}") has it attached any more.`
   return { ...selection, policy: kept, reasons: [...selection.reasons, reason] }
 }

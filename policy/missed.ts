@@ -35,7 +35,12 @@ function missedCreation({ name, on }: Policy, last: LastPoint | null) {
     : null
 }
 
-function missedDetach({ name, on }: Policy, { status, updatedAt }: VolumeFacts, last: LastPoint | null) {
+/** As `missed`, of a detachment alone. */
+export function missedDetach(
+  { name, on }: Policy,
+  { status, updatedAt }: VolumeFacts,
+  last: LastPoint | null,
+): string | null {
   if (!on.some((event) => detachEvents.includes(event)) || status !== 'available') return null
   if (last === null) return `It is detached and has no point, although policy ${name} archives what was detached.`
   // only what changed since: a volume that something holds open is never captured `detached`, however often one tries

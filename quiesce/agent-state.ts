@@ -1,7 +1,7 @@
 import type { Log } from '../log/log.js'
-import type { Frozen, Thawed } from '../workflows/quiesce-messages.js'
+import type { Frozen } from '../workflows/quiesce-messages.js'
 import type { Virsh } from './ask-virsh.js'
-import type { Entry } from './ledger.js'
+import type { End, Entry } from './ledger.js'
 
 export interface AgentOptions {
   /** Where the ledger lies. */
@@ -24,6 +24,8 @@ export interface AgentState extends AgentOptions {
 export interface Held {
   server: string
   token: string
+  /** The workflow's, that asked for it. */
+  run: string
   /** Aborted: whoever is freezing gives up. */
   givenUp: AbortController
   /** Settles when the freezing has ended, either way. */
@@ -37,5 +39,5 @@ export interface Held {
   /** Null until the guest is frozen. */
   frozen: Frozen | null
   /** One thaw at a time. */
-  thawing: Promise<Thawed> | null
+  thawing: Promise<End> | null
 }

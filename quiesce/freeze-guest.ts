@@ -34,7 +34,7 @@ function hold(agent: AgentState, request: FreezeRequest): Held {
   const others = [...agent.held.values()]
   if (others.some((other) => other.server === server || other.token === token)) throw frozenByUs(server)
   const held: Held = {
-    ...{ server, token, entry: null, startedMs: null, frozen: null, thawing: null },
+    ...{ server, token, run: request.run, entry: null, startedMs: null, frozen: null, thawing: null },
     ...{ givenUp: new AbortController(), settled: Promise.resolve(), release: () => undefined },
   }
   agent.held.set(token, held)

@@ -24,6 +24,8 @@ export interface End {
   server: string
   token: string
   kept: boolean
+  /** The workflow's run that asked for it, where it was kept. */
+  run?: string
   reason: { code: string; message: string } | null
   heldMs: number | null
 }

@@ -25,23 +25,23 @@ export async function thawGuest(agent: AgentState, request: ThawRequest): Promis
   }
   if (held?.frozen != null) {
     held.thawing ??= thawHeld(agent, held, untilMs).finally(() => (held.thawing = null))
-    return await held.thawing
+    return thawedAs(await held.thawing, request)
   }
   const end = await claimEnd(agent.dir, notFrozen(server, token, held !== undefined))
   if (held === undefined && request.movedFrom !== undefined) await thawMoved(agent, { server, token })
   held?.givenUp.abort()
   await held?.settled
   await awaitClosed(agent, { server, token }, untilMs)
-  return thawedAs(end)
+  return thawedAs(end, request)
 }
 
-async function thawHeld(agent: AgentState, held: Held, untilMs: number): Promise<Thawed> {
+async function thawHeld(agent: AgentState, held: Held, untilMs: number): Promise<End> {
   const { dir, virsh } = agent
   const { server, token, entry } = held
   if (entry === null) throw new Error('what is frozen is in the ledger')
   const over = await thawUntilOver({ dir, virsh, entry }, untilMs)
   if (over === null) throw notThawed(server)
-  const end = await claimEnd(dir, { server, token, ...judge(held, entry, over) })
+  const end = await claimEnd(dir, { server, token, run: held.run, ...judge(held, entry, over) })
   await closeEntry(dir, entry)
   held.release()
   agent.held.delete(token)
@@ -49,7 +49,7 @@ async function thawHeld(agent: AgentState, held: Held, untilMs: number): Promise
     { server, kept: end.kept, ms: end.heldMs ?? 0, ...(end.reason !== null && { code: end.reason.code }) },
     'a guest is thawed',
   )
-  return thawedAs(end)
+  return end
 }
 
 /** What the thaw says of the freeze; somebody else may have decided before. */
@@ -102,6 +102,9 @@ function notThawed(server: string): Error {
   return quiesceError('CK-QUIESCE-NOT-THAWED', `server ${server}: the guest does not say that it is thawed`)
 }
 
-function thawedAs({ kept, reason, heldMs }: End): Thawed {
-  return { kept, reason, heldMs }
+/** What was frozen for one run is over when the workflow is reset: the next one takes its snapshots later. */
+function thawedAs({ kept, reason, heldMs, run }: End, request: ThawRequest): Thawed {
+  if (!kept || run === request.run) return { kept, reason, heldMs }
+  const message = 'it was frozen and thawed for an earlier run of the workflow, which was reset'
+  return { kept: false, reason: { code: 'CK-QUIESCE-NOT-FROZEN', message }, heldMs }
 }

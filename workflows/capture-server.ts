@@ -27,13 +27,16 @@ import {
 import { novaLeft, novaName, releaseByNova } from './release-by-nova.js'
 import { snapshotFrozen } from './snapshot-frozen.js'
 
-const { findMembers, callMembers, hintServer } = proxyActivities<
-  Pick<ControlActivities, 'findMembers' | 'callMembers' | 'hintServer'>
->({
+const patience = {
   startToCloseTimeout: '1 minute',
-  scheduleToCloseTimeout: '2 minutes',
   retry: { initialInterval: '1 second', backoffCoefficient: 2, maximumInterval: '30 seconds' },
+} as const
+const { findMembers, callMembers } = proxyActivities<Pick<ControlActivities, 'findMembers' | 'callMembers'>>({
+  ...patience,
+  scheduleToCloseTimeout: '2 minutes',
 })
+/** However long Nova is away: nothing else finds what was missed of a server that was shut off. */
+const { hintServer } = proxyActivities<Pick<ControlActivities, 'hintServer'>>(patience)
 
 /** Those who were told by the same schedule come by themselves, one after the other. */
 const comeByThemselves = '5 seconds'
@@ -61,20 +64,21 @@ export async function captureServer(): Promise<ServerReport> {
   })
   // archives wait for it: they are answered whatever becomes of it
   await CancellationScope.nonCancellable(async () => {
-    for (;;) {
-      if (hints.length > 0) await passOn(serverId, hints.splice(0))
-      else if (joined.size > 0) await captureGroup(serverId, joined, report)
-      else return
+    let telling: Promise<void> | null = null
+    const isIdle = () => telling === null && hints.length === 0 && joined.size === 0
+    while (!isIdle()) {
+      if (hints.length > 0) telling ??= passOn(serverId, hints).finally(() => (telling = null))
+      if (joined.size > 0) await captureGroup(serverId, joined, report)
+      else await condition(() => joined.size > 0 || telling === null)
     }
   })
   return report
 }
 
 async function passOn(serverId: string, hints: ServerHint[]): Promise<void> {
-  for (const hint of hints) {
+  for (let hint = hints.shift(); hint !== undefined; hint = hints.shift()) {
     const summary = `tell its volumes of ${hint.event}`
     await hintServer.executeWithOptions({ summary }, [{ serverId, hint }]).catch((error: unknown) => {
-      // what they missed `reconcile` finds
       log.warn('the volumes of a server could not be told', { serverId, reason: failureOf(error).message })
     })
   }
@@ -86,8 +90,7 @@ async function captureGroup(serverId: string, joined: Map<string, GroupMember>, 
   const [first] = joined.values()
   if (first === undefined) return
   const { policy } = first
-  // those of another policy have a capture of their own, after this one
-  const here = () => [...joined.values()].filter((one) => one.policy === policy)
+  const here = () => firstOfEach([...joined.values()].filter((one) => one.policy === policy))
   const { missing, known } = await gather(serverId, capture, policy, here)
   // whoever left meanwhile needs no answer
   const members = here()
@@ -100,6 +103,11 @@ async function captureGroup(serverId: string, joined: Map<string, GroupMember>, 
   report.captures.push({ group, members: volumes, frozen: result.frozen.length, reasons })
   show(group, members, reasons.length > 0 ? reasons : ['All were captured under one freeze.'])
   await Promise.all(members.map((member) => tell(member, { group, volumes, result, reasons })))
+}
+
+/** Those of another policy, and a second archive of a volume, have a capture of their own, after this one. */
+function firstOfEach(members: GroupMember[]): GroupMember[] {
+  return members.filter((one, at) => members.findIndex(({ volumeId }) => volumeId === one.volumeId) === at)
 }
 
 /** What the server has, and nobody knew of when its volumes were called together. */

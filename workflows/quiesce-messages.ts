@@ -8,6 +8,8 @@ export interface FreezeRequest {
   serverId: string
   /** A UUID, fresh for each freeze: only its holder's thaw says whether the freeze was kept. */
   token: string
+  /** The workflow's run. One that is reset gives the tokens of its past anew, and must not be told what they were good for. */
+  run: string
   /** The agent thaws by itself when it has lasted so long. */
   limitSeconds: number
 }
@@ -20,6 +22,8 @@ export interface Frozen {
 export interface ThawRequest {
   serverId: string
   token: string
+  /** As in the freeze; another one is never told `kept`. */
+  run: string
   /** The host on which it was frozen by this token: it was migrated from there to this one, and wakes up frozen. */
   movedFrom?: string
 }

@@ -53,19 +53,24 @@ async function snapshotAttached(members: FreezeMember[], before: FreezePlan): Pr
   if (served.members.length === 0) return byNova(running.members, before, [...running.reasons, ...served.reasons])
   const others = [...running.reasons, ...served.reasons]
   const { servers, limitSeconds } = before
-  const { result, wasFrozen, reasons } = await underFreeze(holders(served.members, before), limitSeconds, async () =>
-    snapshotTogether(served.members, limitSeconds),
-  )
-  // whoever cleans up must know of a snapshot that may still appear, whatever became of the freeze
-  const failed = result?.failed ?? []
-  if (result !== null && wasFrozen) {
-    const { frozen, reasons: changed, ...rest } = await stillAttached(result, before, members)
-    return { ...rest, frozen, reasons: [...others, ...changed] }
-  }
-  const isAway = reasons.every((reason) => reason.startsWith(agentAway))
+  const haveAll = (some: FreezeServer[]) => (volumeId: string) =>
+    holders(volumeId, before).every((server) => some.includes(server))
+  const { result, kept, reasons } = await underFreeze(allHolders(served.members, before), limitSeconds, {
+    needs: (frozen) => served.members.some(({ volumeId }) => haveAll(frozen)(volumeId)),
+    act: async (frozen, withinMs) => {
+      const some = served.members.filter(({ volumeId }) => haveAll(frozen)(volumeId))
+      return snapshotTogether(some, { limitSeconds, withinMs })
+    },
+  })
+  const isAway = result === null && reasons.every((reason) => reason.startsWith(agentAway))
   // one that died a moment ago was taken for alive
   if (isAway && others.length === 0) return byNova(served.members, before, reasons)
-  return none([...others, ...failed, ...reasons], servers)
+  // whoever cleans up must know of a snapshot that may still appear, whatever became of the freeze
+  const { taken, failed } = result ?? { taken: [], failed: [] }
+  const lasting = taken.filter(({ volumeId }) => haveAll(kept)(volumeId))
+  if (lasting.length === 0) return none([...others, ...failed, ...reasons], servers)
+  const still = await stillAttached(lasting, before, members)
+  return { ...still, reasons: [...others, ...failed, ...reasons, ...still.reasons] }
 }
 
 /** Those all of whose servers are fit; why the others are not. */
@@ -75,22 +80,27 @@ function ofServers(
   isFit: (server: FreezeServer) => boolean,
   why: (server: FreezeServer) => string,
 ): { members: FreezeMember[]; reasons: string[] } {
-  const unfit = holders(members, plan).filter((server) => !isFit(server))
+  const unfit = allHolders(members, plan).filter((server) => !isFit(server))
   return {
-    members: members.filter((member) => !holders([member], plan).some((server) => unfit.includes(server))),
+    members: members.filter(({ volumeId }) => !holders(volumeId, plan).some((server) => unfit.includes(server))),
     reasons: unfit.map(why),
   }
 }
 
-/** The servers that have one of them attached. */
-function holders(members: FreezeMember[], { servers, attached }: FreezePlan): FreezeServer[] {
-  const ids = attached.filter(({ volumeId }) => members.some((one) => one.volumeId === volumeId))
-  return servers.filter(({ id }) => ids.some(({ serverIds }) => serverIds.includes(id)))
+/** The servers that have a volume attached. */
+function holders(volumeId: string, { servers, attached }: FreezePlan): FreezeServer[] {
+  const ids = attached.find((one) => one.volumeId === volumeId)?.serverIds ?? []
+  return servers.filter(({ id }) => ids.includes(id))
+}
+
+/** Each once. */
+function allHolders(members: FreezeMember[], plan: FreezePlan): FreezeServer[] {
+  return [...new Set(members.flatMap(({ volumeId }) => holders(volumeId, plan)))]
 }
 
 async function byNova(members: FreezeMember[], before: FreezePlan, away: string[]): Promise<FreezeResult> {
   if (members.length === 0) return none(away, before.servers)
-  const single = members.filter((member) => holders([member], before).length === 1)
+  const single = members.filter(({ volumeId }) => holders(volumeId, before).length === 1)
   const some = single.length > 0 ? single : members
   const shared = members
     .filter((member) => !some.includes(member))
@@ -98,13 +108,13 @@ async function byNova(members: FreezeMember[], before: FreezePlan, away: string[
       ({ volumeId }) =>
         `CK-NOVA-SEVERAL-SERVERS  Nova freezes one server at a time, and several have ${volumeId} attached`,
     )
-  const done = await snapshotByNova(some, holders(some, before), away)
+  const done = await snapshotByNova(some, allHolders(some, before), away)
   return { ...done, reasons: [...shared, ...done.reasons], servers: before.servers }
 }
 
 /** What came to be attached to another server meanwhile was not frozen there. */
 async function stillAttached(
-  { taken, failed }: SnapshotsTaken,
+  taken: FrozenSnapshot[],
   before: FreezePlan,
   members: FreezeMember[],
 ): Promise<FreezeResult> {
@@ -112,10 +122,10 @@ async function stillAttached(
     const after = await plan(members.map(({ volumeId }) => volumeId))
     const { frozen, reasons } = unchanged(taken, before, after)
     const servers = [...before.servers, ...after.servers]
-    return { byNova: false, frozen, reasons: [...failed, ...reasons], servers }
+    return { byNova: false, frozen, reasons, servers }
   } catch (error) {
     if (isCancellation(error)) throw error
-    return none([...failed, failureOf(error).message], before.servers)
+    return none([failureOf(error).message], before.servers)
   }
 }
 
@@ -130,7 +140,10 @@ async function plan(volumeIds: string[]): Promise<FreezePlan> {
 }
 
 /** On each storage at the same time; the guests wait for nothing but that the snapshots exist. */
-async function snapshotTogether(members: FreezeMember[], limitSeconds: number): Promise<SnapshotsTaken> {
+async function snapshotTogether(
+  members: FreezeMember[],
+  { limitSeconds, withinMs }: { limitSeconds: number; withinMs: number },
+): Promise<SnapshotsTaken> {
   const queues = new Map<string | undefined, FreezeMember[]>()
   for (const member of members) {
     const queue = member.capturedBy?.queue
@@ -148,7 +161,9 @@ async function snapshotTogether(members: FreezeMember[], limitSeconds: number): 
       })
       const named = some.map(({ name, volumeId }) => name || volumeId).join(', ')
       try {
-        return await acts.snapshotTogether.executeWithOptions({ summary: `snapshots of ${named}` }, [{ members: some }])
+        return await acts.snapshotTogether.executeWithOptions({ summary: `snapshots of ${named}` }, [
+          { members: some, withinMs },
+        ])
       } catch (error) {
         if (isCancellation(error)) throw error
         const { message } = failureOf(error)

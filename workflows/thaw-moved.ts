@@ -1,4 +1,4 @@
-import { log, proxyActivities, sleep } from '@temporalio/workflow'
+import { log, proxyActivities, sleep, workflowInfo } from '@temporalio/workflow'
 import type { ControlActivities } from '../activities/control-activities.js'
 import type { Location } from '../activities/locate-server.js'
 import { failureOf } from './failure-of.js'
@@ -42,7 +42,9 @@ export async function thawMoved(
         retry: { initialInterval: '1 second', backoffCoefficient: 2, maximumInterval: '15 seconds' },
       })
       const on = { summary: `thaw ${name || id} on its new host` }
-      await thawServer.executeWithOptions(on, [{ serverId: id, token, movedFrom: hypervisor }])
+      await thawServer.executeWithOptions(on, [
+        { serverId: id, token, run: workflowInfo().runId, movedFrom: hypervisor },
+      ])
       return
     }
     const isLost = why === leftItsHost && look < looksForLost

@@ -1,4 +1,4 @@
-import { CancellationScope, proxyActivities, sleep, uuid4 } from '@temporalio/workflow'
+import { CancellationScope, condition, proxyActivities, sleep, uuid4, workflowInfo } from '@temporalio/workflow'
 import { failureOf, workerAway } from './failure-of.js'
 import type { FreezeServer } from './freeze-messages.js'
 import { type QuiesceActivities, quiesceQueue, type Thawed } from './quiesce-messages.js'
@@ -9,33 +9,51 @@ const takenWithin = '5 seconds'
 /** Someone else freezes the guest, for another volume perhaps: that lasts a moment. */
 const alreadyFrozen = { code: 'CK-QUIESCE-ALREADY-FROZEN', tries: 5, pauseMs: 3000 }
 
+/** Shares of the limit: servers that are frozen wait so long for others, */
+const othersWait = 0.3
+/** and the act ends so long after the freeze was asked for: the thaw must come before the agents' own. */
+const actWithin = 0.8
+
+interface Failure {
+  code: string
+  message: string
+}
+
 /** The code of a freeze that nobody took from the hypervisor's queue. */
 export const agentAway = 'CK-QUIESCE-AGENT-AWAY'
 
-/** What an act under a freeze gave, and whether all servers were frozen from before it until after it. */
+/** What is done under a freeze. */
+export interface ActUnderFreeze<T> {
+  /** Whether these servers are enough for it to be of use. */
+  needs: (frozen: FreezeServer[]) => boolean
+  /** @param withinMs so long it may take: then the agents are about to thaw */
+  act: (frozen: FreezeServer[], withinMs: number) => Promise<T>
+}
+
+/** What an act under a freeze gave, and which servers were frozen from before it until after it. */
 export interface UnderFreeze<T> {
-  /** null: the servers could not be frozen, and it was not begun. */
+  /** null: too few servers could be frozen, and it was not begun. */
   result: T | null
-  wasFrozen: boolean
-  /** Why not; for people. */
+  kept: FreezeServer[]
+  /** Why not the others; for people. */
   reasons: string[]
 }
 
 /**
- * Freezes servers by their hosts' agents, does something, and thaws them, whatever happens meanwhile. A freeze is asked for
- * once only (but for guests that somebody else has frozen), and never again after its answer was lost: its token is given
- * back in any case, after which the agent freezes for it no more. What keeps a guest from staying frozen is the agent's own
- * watchdog, not this.
+ * Freezes servers by their hosts' agents, does something, and thaws them, whatever happens meanwhile. One that cannot be
+ * frozen, or not in time, takes the freeze from no other. A freeze is asked for once only (but for guests that somebody else
+ * has frozen), and never again after its answer was lost: its token is given back in any case, after which the agent freezes
+ * for it no more. What keeps a guest from staying frozen is the agent's own watchdog, not this.
  */
 export async function underFreeze<T>(
   servers: FreezeServer[],
   limitSeconds: number,
-  act: () => Promise<T>,
+  acts: ActUnderFreeze<T>,
 ): Promise<UnderFreeze<T>> {
   for (let tries = 1; ; tries += 1) {
-    const done = await freezeOnce(servers, limitSeconds, act)
-    const isBusy = done.codes.includes(alreadyFrozen.code)
-    if (!isBusy || tries === alreadyFrozen.tries) return done
+    const isLast = tries === alreadyFrozen.tries
+    const { isBusy, ...done } = await freezeOnce(servers, limitSeconds, acts, isLast)
+    if (!isBusy || isLast) return done
     // two that collide do not do so again and again
     await sleep(alreadyFrozen.pauseMs * (0.5 + Math.random()))
   }
@@ -44,42 +62,71 @@ export async function underFreeze<T>(
 async function freezeOnce<T>(
   servers: FreezeServer[],
   limitSeconds: number,
-  act: () => Promise<T>,
-): Promise<UnderFreeze<T> & { codes: string[] }> {
+  { needs, act }: ActUnderFreeze<T>,
+  isLast: boolean,
+): Promise<UnderFreeze<T> & { isBusy: boolean }> {
   // the ledger of a host that runs two of them knows a freeze by its token
   const tokens = new Map(servers.map((server) => [server, uuid4()]))
   const tokenOf = (server: FreezeServer) => tokens.get(server) ?? ''
-  const failures: { code: string; message: string }[] = []
+  const askedAt = Date.now()
+  const answers = new Map<FreezeServer, Failure | null>()
+  const asking = servers.map(async (server) => {
+    answers.set(server, await failureToFreeze(server, tokenOf(server), limitSeconds))
+  })
+  const failures: Failure[] = []
+  const kept: FreezeServer[] = []
+  let frozen: FreezeServer[] = []
   let result: T | null = null
-  const begun = new Set<FreezeServer>()
   try {
-    await Promise.all(
-      servers.map(async (server) => {
-        begun.add(server)
-        try {
-          await freeze(server, tokenOf(server), limitSeconds)
-        } catch (error) {
-          const failure = failureOf(error)
-          const isAway = failure.code === workerAway
-          failures.push(isAway ? notTaken(server) : failure)
-          // nobody took it, and nobody will
-          if (isAway) begun.delete(server)
-        }
-      }),
-    )
-    if (failures.length === 0) result = await act()
+    const areAll = () => answers.size === servers.length
+    if (servers.length > 1) await condition(areAll, limitSeconds * 1000 * othersWait)
+    else await Promise.all(asking)
+    frozen = servers.filter((server) => answers.get(server) === null)
+    for (const server of servers) if (!frozen.includes(server)) failures.push(answers.get(server) ?? tooSlow(server))
+    const withinMs = limitSeconds * 1000 * actWithin - (Date.now() - askedAt)
+    if (needs(frozen) && (isLast || !isBusy(failures))) {
+      if (withinMs > 0) result = await act(frozen, withinMs)
+      else failures.push(noTime(limitSeconds))
+    }
   } catch (error) {
     failures.push(failureOf(error))
     if (CancellationScope.current().consideredCancelled) throw error
   } finally {
     await CancellationScope.nonCancellable(async () => {
-      const thawed = await Promise.all([...begun].map((server) => thaw(server, tokenOf(server), limitSeconds)))
-      for (const { reason } of thawed) if (reason !== null) failures.push(reason)
+      // what nobody took, nobody will
+      const begun = servers.filter((server) => answers.get(server)?.code !== agentAway)
+      const thaws = begun.map(async (server) => {
+        const wasFrozen = frozen.includes(server)
+        const { kept: isKept, reason } = await thaw(server, tokenOf(server), { limitSeconds, wasFrozen })
+        if (isKept && wasFrozen) kept.push(server)
+        // why it was not frozen is said already
+        const isSaid = !wasFrozen && ['CK-QUIESCE-NOT-FROZEN', workerAway].includes(reason?.code ?? '')
+        if (reason !== null && !isSaid) failures.push(reason)
+      })
+      await Promise.all([...thaws, ...asking])
     })
   }
   // what an agent says of a freeze that did not last has no code in its text
   const reasons = failures.map(({ code, message }) => (message.startsWith('CK-') ? message : `${code}  ${message}`))
-  return { result, wasFrozen: failures.length === 0, reasons, codes: failures.map(({ code }) => code) }
+  return { result, kept, reasons, isBusy: isBusy(failures) }
+}
+
+const isBusy = (failures: Failure[]): boolean => failures.some(({ code }) => code === alreadyFrozen.code)
+
+/** null: it is frozen */
+async function failureToFreeze(server: FreezeServer, token: string, limitSeconds: number): Promise<Failure | null> {
+  try {
+    await freeze(server, token, limitSeconds)
+    return null
+  } catch (error) {
+    const failure = failureOf(error)
+    return failure.code === workerAway ? notTaken(server) : failure
+  }
+}
+
+function tooSlow({ name, id }: FreezeServer): Failure {
+  const code = 'CK-QUIESCE-TOO-LATE'
+  return { code, message: `${code}  server ${name || id} was not frozen in time, and the others did not wait for it` }
 }
 
 async function freeze({ id, name, hypervisor }: FreezeServer, token: string, limitSeconds: number): Promise<void> {
@@ -89,19 +136,32 @@ async function freeze({ id, name, hypervisor }: FreezeServer, token: string, lim
     startToCloseTimeout: `${limitSeconds + 5} seconds`,
     retry: { maximumAttempts: 1 },
   })
-  await freezeServer.executeWithOptions({ summary: `freeze ${name || id}` }, [{ serverId: id, token, limitSeconds }])
+  await freezeServer.executeWithOptions({ summary: `freeze ${name || id}` }, [
+    { serverId: id, token, run: workflowInfo().runId, limitSeconds },
+  ])
 }
 
-function notTaken({ name, id, hypervisor }: FreezeServer): { code: string; message: string } {
+function notTaken({ name, id, hypervisor }: FreezeServer): Failure {
   const code = agentAway
   const message = `${code}  no agent on ${hypervisor ?? 'its hypervisor'} took the freeze of server ${name || id}
   Start it there (cinderkeep run --role quiesce), or see why it does not work.`
   return { code, message }
 }
 
+function noTime(limitSeconds: number): Failure {
+  const code = 'CK-QUIESCE-TOO-LATE'
+  return { code, message: `${code}  freezing took so long that of ${limitSeconds} s nothing was left for snapshots` }
+}
+
+interface Thawing {
+  limitSeconds: number
+  /** Its agent said so. */
+  wasFrozen: boolean
+}
+
 /** When no answer comes for so long, the watchdog has thawed it, and the capture is not called frozen. */
-async function thaw(server: FreezeServer, token: string, limitSeconds: number): Promise<Thawed> {
-  const thawed = await thawOnHost(server, token, limitSeconds)
+async function thaw(server: FreezeServer, token: string, how: Thawing): Promise<Thawed> {
+  const thawed = await thawOnHost(server, token, how)
   if (thawed.kept) return thawed
   try {
     await thawMoved(server, token, thawed.reason?.code ?? null)
@@ -113,15 +173,22 @@ async function thaw(server: FreezeServer, token: string, limitSeconds: number): 
   }
 }
 
-async function thawOnHost({ id, name, hypervisor }: FreezeServer, token: string, limit: number): Promise<Thawed> {
+async function thawOnHost(
+  { id, name, hypervisor }: FreezeServer,
+  token: string,
+  { limitSeconds, wasFrozen }: Thawing,
+): Promise<Thawed> {
   const { thawServer } = proxyActivities<QuiesceActivities>({
     taskQueue: quiesceQueue(hypervisor ?? ''),
     startToCloseTimeout: '30 seconds',
-    scheduleToCloseTimeout: `${2 * limit + 20} seconds`,
+    scheduleToCloseTimeout: `${2 * limitSeconds + 20} seconds`,
+    // whoever does not take it has not taken the freeze either, or is dead: then the watchdog thaws
+    ...(!wasFrozen && { scheduleToStartTimeout: takenWithin }),
     retry: { initialInterval: '500 milliseconds', backoffCoefficient: 2, maximumInterval: '5 seconds' },
   })
   try {
-    return await thawServer.executeWithOptions({ summary: `thaw ${name || id}` }, [{ serverId: id, token }])
+    const { runId: run } = workflowInfo()
+    return await thawServer.executeWithOptions({ summary: `thaw ${name || id}` }, [{ serverId: id, token, run }])
   } catch (error) {
     return { kept: false, reason: failureOf(error), heldMs: null }
   }

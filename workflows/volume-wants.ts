@@ -14,13 +14,19 @@ export function ripeWants(state: VolumeState, now: number): { want: Want; target
   return { want: first, targets: targets.map(([target]) => target) }
 }
 
-/** One more archive for targets whose lane is busy. A want that waits already stands: it will cover this one too. */
+/**
+ * One more archive for targets whose lane is busy. A want that waits already stands: it will cover this one too, for what asked
+ * now as well, since a policy that selects by server protects a detached volume for the detach alone.
+ */
 export function wantLater(state: VolumeState, targets: string[], want: Omit<Want, 'failures' | 'deferrals'>): void {
   for (const target of targets) {
     const waiting = state.wants[target]
     // a retry that sleeps is overtaken by a newer reason to archive
-    if (waiting === undefined || waiting.failures > 0 || waiting.deferrals > 0)
-      state.wants[target] = { ...want, failures: 0, deferrals: 0 }
+    const isRipe = waiting?.failures === 0 && waiting.deferrals === 0
+    const events = [...new Set([...(waiting?.events ?? []), ...want.events])]
+    const { lastPolicy } = { ...waiting, ...want }
+    const next = isRipe ? waiting : { ...want, failures: 0, deferrals: 0 }
+    state.wants[target] = { ...next, events, ...(lastPolicy !== undefined && { lastPolicy }) }
   }
 }
 

@@ -9,6 +9,7 @@ import { snapshotTogether } from '../../activities/snapshot-together.js'
 import { type CaptureRequest, takeCapture } from '../../activities/take-capture.js'
 import type { Source } from '../../source/source.js'
 import type { CapturedBy } from '../../workflows/messages.js'
+import { gate } from '../helpers/workflow-rig.js'
 import { activityBench, type ActivityBench } from './bench.js'
 import { fakeImages } from './fake-images.js'
 
@@ -23,6 +24,7 @@ afterAll(async () => {
   await bench.end()
 })
 
+const withinMs = 60_000
 const consistency: CaptureRequest['consistency'] = { prefer: ['detached', 'frozen', 'crash'], require: 'crash' }
 
 const memberOf = ({ volumeId, archiveId, archive, maxAgeSeconds, capturedBy }: CaptureRequest) => ({
@@ -59,7 +61,10 @@ describe('a capture under a freeze', () => {
     const request = await inUse()
     const prepared = await bench.run(prepareCapture(bench.deps), request)
     expect(prepared).toEqual({ isTaken: false, isDetached: false, deferred: [] })
-    const { taken: both, failed } = await bench.run(snapshotTogether(bench.deps), { members: [memberOf(request)] })
+    const { taken: both, failed } = await bench.run(snapshotTogether(bench.deps), {
+      members: [memberOf(request)],
+      withinMs,
+    })
     const [taken] = both
     expect(failed).toEqual([])
     expect(bench.snapshotsOf(request.volumeId)).toMatchObject([{ id: taken?.snapshotId, status: 'available' }])
@@ -79,10 +84,29 @@ describe('a capture under a freeze', () => {
   it('of several volumes is taken of those that can be, though one fails', async () => {
     const [request, gone] = [await inUse(), { ...(await inUse()), volumeId: randomUUID() }]
     const members = [memberOf(gone), memberOf(request)]
-    const { taken, failed } = await bench.run(snapshotTogether(bench.deps), { members })
+    const { taken, failed } = await bench.run(snapshotTogether(bench.deps), { members, withinMs })
     expect(taken).toMatchObject([{ volumeId: request.volumeId }])
     expect(failed).toHaveLength(1)
     expect(failed[0]).toMatch(/^CK-\S+ {2}volume db: /)
+    await bench.run(releaseCapture(bench.deps), { ...request, snapshotId: null })
+  })
+
+  it('of several volumes is taken of those that can be, though one is stuck, which may appear later', async () => {
+    const [request, slow] = [await inUse(), await onRbd()]
+    const stuck = gate()
+    const imagesOf: MoveDeps['imagesOf'] = () => ({
+      ...slow.fake.pool,
+      createNewSnapshot: async (...args) => {
+        await stuck.opened
+        await slow.fake.pool.createNewSnapshot(...args)
+      },
+    })
+    const members = [memberOf(slow.request), memberOf(request)]
+    const together = snapshotTogether({ ...slow.deps, imagesOf })
+    const { taken, failed } = await bench.run(together, { members, withinMs: 3000 })
+    stuck.open()
+    expect(taken).toMatchObject([{ volumeId: request.volumeId }])
+    expect(failed).toEqual([expect.stringMatching(/^CK-TIMED-OUT {2}volume db: its snapshot did not exist in time/)])
     await bench.run(releaseCapture(bench.deps), { ...request, snapshotId: null })
   })
 
@@ -103,7 +127,7 @@ describe('a capture under a freeze', () => {
     const { deps, fake, request } = await onRbd()
     const { prepared, ...found } = await bench.run(prepareCapture(deps), request)
     expect(found).toMatchObject({ isTaken: false, isDetached: false })
-    const act = { members: [memberOf(request)] }
+    const act = { members: [memberOf(request)], withinMs }
     const { taken: all } = await bench.run(snapshotTogether(deps), act)
     const [taken] = all
     const frozen = { ...request, frozenSnapshotId: taken?.snapshotId, prepared }

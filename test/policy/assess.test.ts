@@ -79,6 +79,20 @@ describe('assess', () => {
     expect(decide({ ...left, policies: [first, servers] })).toMatchObject({ policy: 'first' })
   })
 
+  it('archives so also when reconcile finds the detach before a notification tells of it, once', () => {
+    const servers = policy('servers', { where: { server: ['db-*'] }, on: ['volume.detach.end'] })
+    const volume = volumeFacts({ servers: [], updatedAt: '2026-11-25T10:00:00Z' })
+    const found = { policies: [servers], volume, lastPolicy: 'servers', events: [], reconciled: true }
+    const at = (capturedAt: string) => ({ capturedAt, consistency: 'crash' as const })
+    const before = { ...found, last: at('2026-11-25T09:00:00Z') }
+    expect(decide(before)).toMatchObject({ kind: 'archive', policy: 'servers' })
+    expect(decide(before).reasons.join(' ')).toMatch(/protected it until it was detached/)
+    expect(decide({ ...before, last: at('2026-11-25T10:00:01Z') })).toMatchObject({ kind: 'none', policy: null })
+    expect(decide({ ...before, reconciled: false })).toMatchObject({ kind: 'none', policy: null })
+    const other = policy('servers', { where: { server: ['db-*'] }, on: [] })
+    expect(decide({ ...before, policies: [other] })).toMatchObject({ kind: 'none', policy: null })
+  })
+
   it('never archives what we made ourselves, not even for a person', () => {
     const volume = volumeFacts({ metadata: { 'ck:installation': installation } })
     expect(decide({ volume, manual: true, targets: ['a'] })).toMatchObject({ kind: 'none', copies: [] })

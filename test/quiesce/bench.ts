@@ -144,8 +144,8 @@ async function watchdogsOf(dir: string): Promise<number[]> {
 
 /** A freeze with a token of its own. */
 export function freezeOf(guest: Guest, limitSeconds = longLimit) {
-  const request = { serverId: guest.id, token: randomUUID(), limitSeconds }
-  return { request, thaw: { serverId: guest.id, token: request.token } }
+  const ids = { serverId: guest.id, token: randomUUID(), run: randomUUID() }
+  return { request: { ...ids, limitSeconds }, thaw: ids }
 }
 
 /** The guest is thawed, nothing is remembered as frozen, and no watchdog is left. */

@@ -105,9 +105,9 @@ describe('an agent', () => {
   it('refuses what would be no name of a file', async () => {
     const bench = await createBench()
     const agent = await bench.agent()
-    const thaw = { serverId: '../../etc', token: randomUUID() }
+    const thaw = { serverId: '../../etc', token: randomUUID(), run: 'r' }
     await expect(agent.thawServer(thaw)).rejects.toMatchObject({ code: 'CK-QUIESCE-REQUEST' })
-    const freeze = { serverId: randomUUID(), token: '--help', limitSeconds: 5 }
+    const freeze = { serverId: randomUUID(), token: '--help', run: 'r', limitSeconds: 5 }
     await expect(agent.freezeServer(freeze)).rejects.toMatchObject({ code: 'CK-QUIESCE-REQUEST' })
     expect(await bench.calls()).toEqual([])
   })

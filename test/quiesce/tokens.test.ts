@@ -53,6 +53,31 @@ describe('a thaw leaves a tombstone', () => {
 })
 
 describe('a token', () => {
+  it('is told `kept` by the run alone that froze, also when its answer was lost, and by none that was reset', async () => {
+    const bench = await createBench()
+    const [guest, agent] = [await bench.guest(), await bench.agent()]
+    const { request, thaw } = freezeOf(guest)
+    await agent.freezeServer(request)
+    expect(await agent.thawServer(thaw)).toMatchObject({ kept: true })
+    const next = { ...thaw, run: 'another' }
+    const reset = { kept: false, reason: { code: 'CK-QUIESCE-NOT-FROZEN' } }
+    expect(await agent.thawServer(next)).toMatchObject(reset)
+    await agent.kill('SIGKILL')
+    const later = await bench.agent()
+    expect(await later.thawServer(next)).toMatchObject(reset)
+    expect(await later.thawServer(thaw)).toMatchObject({ kept: true, reason: null })
+    await allThawed(bench, guest)
+  })
+
+  it('is thawed by another run while it is frozen, and that one is not told that it was kept', async () => {
+    const bench = await createBench()
+    const [guest, agent] = [await bench.guest(), await bench.agent()]
+    const { request, thaw } = freezeOf(guest)
+    await agent.freezeServer(request)
+    expect(await agent.thawServer({ ...thaw, run: 'another' })).toMatchObject({ kept: false })
+    await allThawed(bench, guest)
+  })
+
   it('does not freeze what another one has frozen, nor thaw it', async () => {
     const bench = await createBench()
     const [guest, agent] = [await bench.guest(), await bench.agent()]

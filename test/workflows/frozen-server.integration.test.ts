@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { hintServer } from '../../activities/hint-server.js'
+import type { FreezeServer } from '../../workflows/freeze-messages.js'
 import type { CaptureServer } from '../../workflows/messages.js'
 import { pointsQuery } from '../../workflows/messages.js'
 import { serverHintSignal, type ServerReport, serverWorkflowId } from '../../workflows/server-messages.js'
@@ -23,7 +24,7 @@ beforeEach(async () => {
   rig.acts.planFreeze = async ({ volumeIds }) => ({
     servers: [server],
     attached: volumeIds.map((volumeId) => ({ volumeId, serverIds: [serverId] })),
-    limitSeconds: 5,
+    limitSeconds: 30,
   })
   rig.acts.findMembers = async () => ({
     members: [
@@ -108,8 +109,8 @@ it('are of one group, and not frozen, when the server cannot be frozen', async (
 
 it('keep what was frozen when the snapshot of one fails', async () => {
   const { snapshotTogether } = rig.acts
-  rig.acts.snapshotTogether = async ({ members }) => {
-    const { taken } = await snapshotTogether({ members: members.filter(({ volumeId }) => volumeId !== other) })
+  rig.acts.snapshotTogether = async ({ members, ...rest }) => {
+    const { taken } = await snapshotTogether({ ...rest, members: members.filter(({ volumeId }) => volumeId !== other) })
     return { taken, failed: ['CK-SNAPSHOT-FAILED  a test'] }
   }
   const archives = [await begin(rig.volumeId), await begin(other)]
@@ -121,22 +122,104 @@ it('keep what was frozen when the snapshot of one fails', async () => {
   expect(bad?.freezing).toEqual(['CK-SNAPSHOT-FAILED  a test'])
 })
 
-it('are frozen without one that another server has too, which is off', async () => {
-  const off = agent.server({ id: randomUUID(), status: 'SHUTOFF' })
+/** A second server has the other volume attached as well. */
+function sharedWith(second: FreezeServer, limit = 30): void {
   const plan = rig.acts.planFreeze
   rig.acts.planFreeze = async (request) => {
-    const { servers, attached, limitSeconds } = await plan(request)
+    const { servers, attached } = await plan(request)
     const shared = attached.map((one) =>
-      one.volumeId === other ? { ...one, serverIds: [...one.serverIds, off.id].sort() } : one,
+      one.volumeId === other ? { ...one, serverIds: [...one.serverIds, second.id].sort() } : one,
     )
-    return { servers: [...servers, off], attached: shared, limitSeconds }
+    return { servers: [...servers, second], attached: shared, limitSeconds: limit }
   }
+}
+
+/** Of the volume that this server alone has, and of the shared one. */
+async function archivedBoth() {
   const archives = [await begin(rig.volumeId), await begin(other)]
   const [alone, shared] = await Promise.all(archives.map((archive) => archive.result()))
+  return { alone, shared }
+}
+
+it('are frozen without one that another server has too, which is off', async () => {
+  sharedWith(agent.server({ id: randomUUID(), status: 'SHUTOFF' }))
+  const { alone, shared } = await archivedBoth()
   expect(alone?.capture).toMatchObject({ consistency: 'frozen', members: [rig.volumeId] })
   expect(shared?.capture).toMatchObject({ consistency: 'crash' })
   expect(shared?.freezing?.[0]).toContain('CK-QUIESCE-NOT-RUNNING')
   expect(agent.told).toEqual([`freeze ${serverId}`, 'snapshots 1', `thaw ${serverId}`])
+})
+
+it('are frozen without one that another server has too, which cannot be frozen when it comes to it', async () => {
+  const second = agent.server({ id: randomUUID() })
+  sharedWith(second)
+  agent.acts.freezeServer = async ({ serverId: id }) => {
+    if (id === second.id) throw refusal('CK-QUIESCE-NO-AGENT')
+    return { filesystems: 1 }
+  }
+  const { alone, shared } = await archivedBoth()
+  expect(alone?.capture).toMatchObject({ consistency: 'frozen', members: [rig.volumeId] })
+  expect(shared?.capture).toMatchObject({ consistency: 'crash' })
+  expect(shared?.freezing).toEqual(['CK-QUIESCE-NO-AGENT  a test'])
+  expect(agent.told).toContain('snapshots 1')
+  expect(agent.told).toContain(`thaw ${second.id}`)
+})
+
+it('are frozen without one that another server has too, whose freeze does not last', async () => {
+  const second = agent.server({ id: randomUUID() })
+  sharedWith(second)
+  const reason = { code: 'CK-QUIESCE-CUT-SHORT', message: 'CK-QUIESCE-CUT-SHORT  a test' }
+  agent.acts.thawServer = async ({ serverId: id }) =>
+    id === second.id ? { kept: false, reason, heldMs: 1 } : { kept: true, reason: null, heldMs: 1 }
+  const { alone, shared } = await archivedBoth()
+  expect(alone?.capture).toMatchObject({ consistency: 'frozen', members: [rig.volumeId] })
+  expect(shared?.capture).toMatchObject({ consistency: 'crash' })
+  expect(shared?.freezing).toEqual([reason.message])
+})
+
+it('are frozen without one that another server has too, whose guest hangs, and do not wait for it', async () => {
+  const second = agent.server({ id: randomUUID() })
+  sharedWith(second, 10)
+  const givenUp = gate()
+  agent.acts.freezeServer = async ({ serverId: id }) => {
+    if (id === second.id) await givenUp.opened
+    return { filesystems: 1 }
+  }
+  const reason = { code: 'CK-QUIESCE-NOT-FROZEN', message: 'the thaw came before the guest was frozen' }
+  agent.acts.thawServer = async ({ serverId: id }) => {
+    if (id === serverId) return { kept: true, reason: null, heldMs: 1 }
+    givenUp.open()
+    return { kept: false, reason, heldMs: null }
+  }
+  const { alone, shared } = await archivedBoth()
+  expect(alone?.capture).toMatchObject({ consistency: 'frozen', members: [rig.volumeId] })
+  expect(shared?.capture).toMatchObject({ consistency: 'crash' })
+  expect(shared?.freezing).toEqual([expect.stringMatching(/^CK-QUIESCE-TOO-LATE {2}server web was not frozen in time/)])
+})
+
+it('are frozen without one that another server has too, on a host whose agent has just died', async () => {
+  sharedWith(agent.server({ id: randomUUID(), hypervisor: 'nobody-is-there' }), 10)
+  const { alone, shared } = await archivedBoth()
+  expect(alone?.capture).toMatchObject({ consistency: 'frozen', members: [rig.volumeId] })
+  expect(shared?.capture).toMatchObject({ consistency: 'crash' })
+  expect(agent.told).toEqual([`freeze ${serverId}`, 'snapshots 1', `thaw ${serverId}`])
+})
+
+it('have one archive each in a capture; a second one of the same volume has the next', async () => {
+  const haveJoined = gate()
+  rig.acts.findMembers = async () => {
+    await haveJoined.opened
+    return { members: [{ volumeId: rig.volumeId, name: 'db' }], leftOut: [], stale: [] }
+  }
+  const twice = [await begin(rig.volumeId), await begin(rig.volumeId)]
+  await eventually('both have joined', async () => (await signals()) === 2)
+  haveJoined.open()
+  const outcomes = await Promise.all(twice.map((archive) => archive.result()))
+  expect(outcomes.map(({ capture }) => capture?.consistency)).toEqual(['frozen', 'frozen'])
+  const taken = outcomes.map(({ capture }) => capture?.snapshotId)
+  expect(taken).toEqual(outcomes.map(({ archiveId }) => `snap-${archiveId}`))
+  const { captures } = await report()
+  expect(captures.map(({ members }) => members)).toEqual([[rig.volumeId], [rig.volumeId]])
 })
 
 it('tell of a volume that was attached meanwhile, and is not among them', async () => {
@@ -202,16 +285,39 @@ async function signals(): Promise<number> {
   return events?.filter((event) => event.workflowExecutionSignaledEventAttributes).length ?? 0
 }
 
+it('are captured although nobody can tell them what a notification says of the server, which is tried on', async () => {
+  const nova = gate()
+  let tells = 0
+  rig.acts.hintServer = async () => {
+    tells += 1
+    await nova.opened
+    if (tells === 1) throw new Error('Nova is away')
+  }
+  await hint('m-1')
+  await eventually('they are being told', () => tells === 1)
+  const { alone } = await archivedBoth()
+  expect(alone?.capture).toMatchObject({ consistency: 'frozen' })
+  await hint('m-2')
+  nova.open()
+  await report()
+  const told = rig.named('hintServer').map(({ request }) => request['hint'])
+  expect(told).toMatchObject([{ messageId: 'm-1' }, { messageId: 'm-1' }, { messageId: 'm-2' }])
+})
+
+async function hint(messageId: string): Promise<void> {
+  await rig.temporal.client.workflow.signalWithStart('captureServer', {
+    ...{ workflowId: serverWorkflowId(serverId), taskQueue: rig.taskQueue, signal: serverHintSignal },
+    signalArgs: [[{ messageId, event: 'instance.power_off.end' }]],
+  })
+}
+
 it('are each told what a notification says of the server', async () => {
   const deps = { workflows: rig.temporal.client.workflow, serverVolumes: async () => [rig.volumeId], log: rig.log }
   rig.acts.hintServer = hintServer(deps, rig.taskQueue)
   const { verdictFor } = rig
   rig.acts.assess = async (request) =>
     verdictFor({ ...request, manual: request.events.includes('instance.power_off.end') })
-  await rig.temporal.client.workflow.signalWithStart('captureServer', {
-    ...{ workflowId: serverWorkflowId(serverId), taskQueue: rig.taskQueue, signal: serverHintSignal },
-    signalArgs: [[{ messageId: 'm-1', event: 'instance.power_off.end' }]],
-  })
+  await hint('m-1')
   const points = await eventually('a point', async () => {
     const found = await rig.entity.query(pointsQuery).catch(() => [])
     return found.length > 0 && found

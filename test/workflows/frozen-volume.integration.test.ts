@@ -11,6 +11,7 @@ import { eventually, gate, workflowRig, type WorkflowRig } from '../helpers/work
 let rig: WorkflowRig
 let agent: Awaited<ReturnType<typeof fakeAgent>>
 let servers: FreezeServer[]
+let limitSeconds: number
 const consistency = { prefer: ['detached', 'frozen', 'crash'] as const, require: 'crash' as const }
 const wanted = { consistency: { ...consistency, prefer: [...consistency.prefer] } }
 
@@ -18,10 +19,11 @@ beforeEach(async () => {
   rig = await workflowRig()
   agent = await fakeAgent(rig)
   servers = [agent.server()]
+  limitSeconds = 30
   rig.acts.planFreeze = async ({ volumeIds }) => ({
     servers,
     attached: volumeIds.map((volumeId) => ({ volumeId, serverIds: servers.map(({ id }) => id) })),
-    limitSeconds: 2,
+    limitSeconds,
   })
   const { snapshotTogether, takeCapture } = rig.acts
   rig.acts.snapshotTogether = async (request) => {
@@ -144,6 +146,40 @@ it('is thawed on its new host when it was migrated meanwhile, which Nova shows o
   expect({ moved, looks }).toEqual({ moved: [agent.hypervisor], looks: 4 })
 })
 
+it('leaves the snapshots less time than the guests have', async () => {
+  expect(await archived()).toMatchObject({ consistency: 'frozen' })
+  const withinMs = rig.named('snapshotTogether')[0]?.request['withinMs']
+  expect(withinMs).toBeGreaterThan(0)
+  expect(withinMs).toBeLessThanOrEqual(24_000)
+})
+
+it('takes no snapshot when freezing left no time for one', async () => {
+  limitSeconds = 2
+  agent.acts.freezeServer = async () => {
+    await sleep(1700)
+    return { filesystems: 1 }
+  }
+  const { consistency: is, freezing } = await archived()
+  expect({ is, code: freezing?.[0]?.split(' ')[0] }).toEqual({ is: 'crash', code: 'CK-QUIESCE-TOO-LATE' })
+  expect(agent.told).toEqual(['freeze server-1', 'thaw server-1'])
+})
+
+it('tells the agent in whose run it asks', async () => {
+  const runs: string[] = []
+  agent.acts.freezeServer = async ({ run }) => {
+    runs.push(run)
+    return { filesystems: 1 }
+  }
+  agent.acts.thawServer = async ({ run }) => {
+    runs.push(run)
+    return { kept: true, reason: null, heldMs: 1 }
+  }
+  const archive = await rig.archive(wanted)
+  await archive.result()
+  const { runId } = await archive.describe()
+  expect(runs).toEqual([runId, runId])
+})
+
 it('is thawed when the snapshot fails, and is captured unfrozen', async () => {
   rig.acts.snapshotTogether = async () => ({ taken: [], failed: ['CK-CLOUD-QUOTA  no room for a snapshot'] })
   expect(await archived()).toEqual({ consistency: 'crash', freezing: ['CK-CLOUD-QUOTA  no room for a snapshot'] })
@@ -152,10 +188,11 @@ it('is thawed when the snapshot fails, and is captured unfrozen', async () => {
 })
 
 it('is thawed when the snapshot takes longer than the freeze may last', async () => {
+  limitSeconds = 3
   const reason = { code: 'CK-QUIESCE-CUT-SHORT', message: 'a test' }
   agent.acts.thawServer = async () => ({ kept: false, reason, heldMs: 2000 })
   rig.acts.snapshotTogether = async () => {
-    await sleep(4000)
+    await sleep(5000)
     return { taken: [], failed: [] }
   }
   const archive = await rig.archive(wanted)

@@ -1,8 +1,29 @@
 import { describe, expect, it } from 'vitest'
 import { groupEvent, scheduleEvent } from '../../workflows/messages.js'
 import { addHints, endArchive, freeLane, holdLanes } from '../../workflows/volume-state.js'
-import { isServed } from '../../workflows/volume-wants.js'
+import { isServed, ripeWants, wantLater } from '../../workflows/volume-wants.js'
 import { archive, known } from './volume-samples.js'
+
+describe('an archive that is wanted while a lane is busy', () => {
+  it('is for all who asked since, the last of whom knew by which policy', () => {
+    const state = known()
+    const want = { slot: 's', reason: 'busy', at: 1, events: [scheduleEvent], lastPolicy: 'nightly' }
+    wantLater(state, ['a'], want)
+    wantLater(state, ['a'], { ...want, slot: 'later', at: 9, events: ['volume.detach.end', scheduleEvent] })
+    const events = [scheduleEvent, 'volume.detach.end']
+    expect(state.wants['a']).toEqual({ ...want, events, failures: 0, deferrals: 0 })
+    expect(ripeWants(state, 5)).toMatchObject({ targets: ['a'], want: { events } })
+  })
+
+  it('overtakes a try that sleeps, for whose events it is as well', () => {
+    const state = known()
+    const want = { slot: 's', reason: 'failed', at: 99, events: ['volume.detach.end'], lastPolicy: 'nightly' }
+    state.wants['a'] = { ...want, failures: 2, deferrals: 0 }
+    wantLater(state, ['a'], { ...want, slot: 'later', at: 1, events: [scheduleEvent] })
+    expect(state.wants['a']).toMatchObject({ slot: 'later', at: 1, failures: 0 })
+    expect(state.wants['a'].events).toEqual(['volume.detach.end', scheduleEvent])
+  })
+})
 
 describe('the archive that holds a lane', () => {
   it('is what an invitation or an earlier schedule asks for, and nothing else', () => {
