@@ -104,12 +104,9 @@ async function readBack(
   context: CopyContext,
 ): Promise<number> {
   const { key, manifest } = of.stored
-  const { image, copySnapshot, hashedBytes, pieceLeaves, pieces, rootHash } = manifest
+  const { image, copySnapshot, hashedBytes, pieceLeaves, rootHash } = manifest
   const tree = pieceReader(asking, key)
-  const treeRoot = await rootOfLeaves(hashedBytes, readPieces(tree, key, pieces)).catch((error: unknown) => {
-    if (error instanceof CodedError && error.code === 'CK-SOURCE-ORDER') throw new Differs(error.message, 0)
-    throw error
-  })
+  const treeRoot = await rootOfLeaves(hashedBytes, readPieces(tree, key, manifest))
   if (treeRoot !== rootHash) throw new Differs(`its hash tree has another root (${treeRoot}) than its manifest`, 0)
   await mustBeThere(asking, manifest, 0)
   const snapshot = { ...imageAt(asking, image), snapshot: copySnapshot.name, write: false }
@@ -121,7 +118,7 @@ async function readBack(
   const unproven = await unprovenLeaves(asking, { ...of, tree, open, wholeObject, stallMs }, context)
   const reading: Reading = { setting, asking, open: open.open, hashedBytes, readBytes: 0 }
   let first = 0
-  for await (const piece of readPieces(tree, key, pieces)) {
+  for await (const piece of readPieces(tree, key, manifest)) {
     await comparePiece(reading, { first, piece, unproven }, context)
     first += pieceLeaves
   }

@@ -195,7 +195,7 @@ async function commit(job: WriteJob, head: Head, written: Written): Promise<Copy
   // as it lies there: what cannot be read back is not counted upon
   const rootHash = await rootOfLeaves(
     sizeBytes,
-    readPieces(pieceReader(asking, key), key, piecesOf(sizeBytes, pieceLeaves)),
+    readPieces(pieceReader(asking, key), key, { hashedBytes: sizeBytes, pieceLeaves }),
   )
   const made = findSnapshot(await listSnapshots(asking, image), snapshotName)
   if (made === undefined) {
