@@ -32,9 +32,22 @@ export function putCopy(state: VolumeState, copy: Copy): void {
   point.copies = [...point.copies.filter(({ target }) => target !== copy.target), copy]
 }
 
+/**
+ * What an archive tells of its copy is as old as its reading back, and may come hours later: that the same copy was found to
+ * be bad since then was told by itself, and stands.
+ */
+export function putArchived(state: VolumeState, copy: Copy): void {
+  const { point, archiveId, target, ref } = copy
+  const its = state.points.find((one) => one.point === point && one.archiveId === archiveId)
+  const known = its?.copies.find((one) => one.target === target)
+  const isSame = known !== undefined && JSON.stringify(known.ref) === JSON.stringify(ref)
+  if (isSame && isBad(known) && (copy.state === 'verified' || copy.state === 'unverified')) return
+  putCopy(state, copy)
+}
+
 /** What an archive tells before its end; left out where it has not the shape of a copy. */
 export function addCopies(state: VolumeState, copies: unknown): void {
-  for (const copy of Array.isArray(copies) ? copies : []) if (isCopy(copy)) putCopy(state, copy)
+  for (const copy of Array.isArray(copies) ? copies : []) if (isCopy(copy)) putArchived(state, copy)
   trimPoints(state)
 }
 

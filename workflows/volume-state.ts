@@ -4,7 +4,7 @@ import type { Burst, RunningArchive, VolumeState, Want } from './volume-memory.j
 import { eventSlot, groupEvent, isDeferral, manualSlotPrefix, reconcileEvent, scheduleEvent } from './messages.js'
 import { protectionOf, overdueAt } from './protection.js'
 import { backoffMs } from './retry-pause.js'
-import { dropPartial, isBad, lastGood, lastVerified, putCopy, trimPoints } from './volume-points.js'
+import { dropPartial, isBad, lastGood, lastVerified, putArchived, trimPoints } from './volume-points.js'
 
 /** Message ids that are remembered; notifications are doubled within minutes, not after hundreds of others. */
 const seenLimit = 256
@@ -208,7 +208,7 @@ export function endArchive(
   if (options.isCancelled === true && !isAskedFor) state.cancelledAt = new Date(options.now).toISOString()
   const outcomes = outcome?.targets ?? []
   for (const { target, copy } of outcomes) {
-    if (copy !== null) putCopy(state, copy)
+    if (copy !== null) putArchived(state, copy)
     else dropPartial(state, ended.archiveId, target)
   }
   trimPoints(state)

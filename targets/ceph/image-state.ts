@@ -2,14 +2,27 @@
 import { isImageMissing, type Asking } from './asking.js'
 import { findSnapshot, listSnapshots, type CopySnapshot } from './copy-snapshots.js'
 import { readMeta } from './image-meta.js'
-import { manifestSchema, markSchema, writerSchema, type Manifest, type StoredMark, type Writer } from './manifest.js'
-import { keyOf, keysIn, manifestMeta, markMeta, writerMeta } from './names.js'
+import {
+  damageSchema,
+  manifestSchema,
+  markSchema,
+  readingSchema,
+  writerSchema,
+  type Damage,
+  type Manifest,
+  type Reading,
+  type StoredMark,
+  type Writer,
+} from './manifest.js'
+import { damageMeta, keyOf, keysIn, manifestMeta, markMeta, readingMeta, writerMeta } from './names.js'
 import type { Seals } from './seal.js'
 
 export interface StoredCopy {
   key: string
   manifest: Manifest
   mark: StoredMark
+  /** null when it was never read back, or nothing is known of that. */
+  reading: Reading | null
   /** Whether the RBD snapshot that the manifest names is there, with its id. */
   isThere: boolean
 }
@@ -20,6 +33,8 @@ export interface ImageState {
   /** The oldest capture first. */
   copies: StoredCopy[]
   writer: Writer | null
+  /** The last that was found; null when none of its copies ever was. */
+  damage: Damage | null
   /** Manifests that are not trusted, with the reason: nothing of theirs is used or removed. */
   unreadable: { key: string; why: string }[]
 }
@@ -52,11 +67,14 @@ export function understandImage(
     else {
       const { name, id } = manifest.copySnapshot
       const isThere = findSnapshot(snapshots, name)?.id === id
-      copies.push({ key, manifest, mark: readMark(seals, image, manifest, meta.get(markMeta(key))), isThere })
+      const mark = readMark(seals, image, manifest, meta.get(markMeta(key)))
+      const reading = readReading(seals, image, manifest, meta.get(readingMeta(key)))
+      copies.push({ key, manifest, mark, reading, isThere })
     }
   }
   copies.sort((a, b) => a.manifest.capturedAt.localeCompare(b.manifest.capturedAt))
-  return { image, snapshots, copies, writer: readWriter(seals, image, meta.get(writerMeta)), unreadable }
+  const writer = readWriter(seals, image, meta.get(writerMeta))
+  return { image, snapshots, copies, writer, damage: readDamage(seals, image, meta.get(damageMeta)), unreadable }
 }
 
 function readManifest(seals: Seals, image: string, key: string, text: string): Manifest | string {
@@ -81,6 +99,21 @@ function readMark(seals: Seals, image: string, manifest: Manifest, text: string 
   if ('unreadable' in opened) return { ...unknown, reason: opened.unreadable }
   const parsed = markSchema.safeParse(opened.body)
   return parsed.success && parsed.data.copySnapshotId === manifest.copySnapshot.id ? parsed.data : unknown
+}
+
+function readReading(seals: Seals, image: string, manifest: Manifest, text: string | undefined): Reading | null {
+  if (text === undefined) return null
+  const opened = seals.open('reading', `${image}@${keyOf(manifest)}`, text)
+  const reading = 'body' in opened ? readingSchema.safeParse(opened.body).data : undefined
+  return reading?.copySnapshotId === manifest.copySnapshot.id ? reading : null
+}
+
+function readDamage(seals: Seals, image: string, text: string | undefined): Damage | null {
+  if (text === undefined) return null
+  const opened = seals.open('damage', image, text)
+  const damage = 'body' in opened ? damageSchema.safeParse(opened.body).data : undefined
+  // one that cannot be read is no reason to believe what was found before it
+  return damage ?? { id: 'unreadable', at: '', point: '' }
 }
 
 function readWriter(seals: Seals, image: string, text: string | undefined): Writer | null {

@@ -68,6 +68,27 @@ export const markSchema = z.object({
 })
 export type StoredMark = z.infer<typeof markSchema>
 
+/** What reading a copy back last showed; written by whoever read, before anyone marks the copy. */
+export const readingSchema = z.object({
+  state: z.enum(['verified', 'damaged']),
+  /** The damage that was known of the image when the reading began; null for none. */
+  since: maybe,
+  /** A leaf was written for this copy and is other bytes: a difference left something out. */
+  isMissed: z.boolean(),
+  copySnapshotId: count,
+})
+export type Reading = z.infer<typeof readingSchema>
+
+/** That a copy of the image was found damaged: what was read back before that proves nothing of the others any more. */
+export const damageSchema = z.object({
+  /** Another one each time, so that no clocks are compared. */
+  id: text,
+  /** For people. */
+  at: text,
+  point: text,
+})
+export type Damage = z.infer<typeof damageSchema>
+
 /** Who writes to the image now, and how far a first copy has come. */
 export const writerSchema = z.object({
   archiveId: text,

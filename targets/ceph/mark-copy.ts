@@ -1,6 +1,7 @@
 import { CodedError } from '../../errors/coded-error.js'
 import type { Copy, CopyContext } from '../target.js'
 import { withAsking, type Asking } from './asking.js'
+import { keepDamage } from './evidence.js'
 import { setMeta } from './image-meta.js'
 import { readImage, type StoredCopy } from './image-state.js'
 import { keyOf, markMeta } from './names.js'
@@ -19,6 +20,10 @@ export async function markCopy(setting: CephSetting, copy: Copy, verdict: Mark, 
     // the mark is of what was read: a copy that was written anew since then was not
     if (String(copySnapshot.id) !== copy.ref['snapshotId']) throw copyGone(copy, 'was written anew since')
     const mark = judged(stored, verdict)
+    // before the mark; whoever read the copy has written it down already
+    const isNews =
+      verdict.state === 'damaged' && stored.mark.state !== 'removing' && stored.reading?.state !== 'damaged'
+    if (isNews) await keepDamage({ setting, asking, seals }, stored.manifest)
     await writeMark(asking, seals, stored, mark)
     return {
       ...toCopy(setting, { ...stored, mark: { ...mark, copySnapshotId: copySnapshot.id } }),

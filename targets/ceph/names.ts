@@ -61,6 +61,17 @@ export function markMeta(key: string): string {
   return `ck.${key}.mark`
 }
 
+export const damageMeta = 'ck.damage'
+
+export function readingMeta(key: string): string {
+  return `ck.${key}.reading`
+}
+
+/** Whether a record only says something of copies: without any copy it says nothing. */
+export function isAboutCopies(meta: string): boolean {
+  return meta === damageMeta || /^ck\..+\.(mark|reading)$/.test(meta)
+}
+
 /** The keys of all manifests among an image's metadata. */
 export function keysIn(meta: ReadonlyMap<string, string>): string[] {
   return [...meta.keys()].flatMap((name) => /^ck\.(.+)\.manifest$/.exec(name)?.[1] ?? [])

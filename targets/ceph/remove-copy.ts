@@ -5,7 +5,7 @@ import { removeSnapshot } from './copy-snapshots.js'
 import { removeMeta } from './image-meta.js'
 import { readImage } from './image-state.js'
 import { findCopy, writeMark } from './mark-copy.js'
-import { keyOf, manifestMeta, markMeta } from './names.js'
+import { keyOf, manifestMeta, markMeta, readingMeta } from './names.js'
 import { removeEmptyImage, removeHalfImage } from './remove-image.js'
 import { openSeals, type Seals } from './seal.js'
 import type { CephSetting } from './setting.js'
@@ -47,6 +47,7 @@ async function remove(
     if (mark.state !== 'removing') await writeMark(asking, seals, stored, { ...mark, state: 'removing' })
     await removeSnapshot(asking, image, manifest.copySnapshot)
     await removeTree(asking, key, manifest.pieces)
+    await removeMeta(asking, image, readingMeta(key))
     await removeMeta(asking, image, markMeta(key))
     await removeMeta(asking, image, manifestMeta(key))
   }

@@ -2,6 +2,7 @@ import { CommandFailed } from '../../source/command-errors.js'
 import { ask, imageAt, isImageMissing, placeOf, saysMissing, walkMs, type Asking } from './asking.js'
 import { readMeta } from './image-meta.js'
 import { readImage } from './image-state.js'
+import { isAboutCopies } from './names.js'
 import type { Seals } from './seal.js'
 
 /** Removes what is left of an image whose maker or remover was killed: a name without a header. Content with none. */
@@ -21,7 +22,8 @@ export async function removeEmptyImage(asking: Asking, seals: Seals, image: stri
   if (state === null || state.snapshots.length > 0) return
   try {
     // whatever is written there by others is reason enough to let it be
-    const records = [...(await readMeta(asking, image)).keys()].filter((key) => key.startsWith('ck.'))
+    const all = [...(await readMeta(asking, image)).keys()]
+    const records = all.filter((key) => key.startsWith('ck.') && !isAboutCopies(key))
     if (records.length > 0) return
     const { size } = await ask(asking, 'imageInfo', imageAt(asking, image), { image })
     await ask(asking, 'removeImage', imageAt(asking, image), { image, timeoutMs: walkMs(asking, size) })

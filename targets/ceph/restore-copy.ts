@@ -35,9 +35,9 @@ async function restore(
   context: CopyContext,
 ): Promise<void> {
   const { key, manifest } = stored
-  const { image, copySnapshot, hashedBytes, pieces, rootHash } = manifest
+  const { image, copySnapshot, hashedBytes, rootHash } = manifest
   const tree = pieceReader(asking, key)
-  if ((await rootOfLeaves(hashedBytes, readPieces(tree, key, pieces))) !== rootHash) {
+  if ((await rootOfLeaves(hashedBytes, readPieces(tree, key, manifest))) !== rootHash) {
     throw damaged(stored, 'its hash tree is another one than its manifest says')
   }
   const bytes = await openRbdObject(asking.access, { image, snapshot: copySnapshot.name }, copySnapshot.id)
@@ -49,7 +49,7 @@ async function restore(
   const leaves = peekable(leavesOf(bytes.read(context.signal)))
   try {
     let index = 0
-    for await (const piece of readPieces(tree, key, pieces)) {
+    for await (const piece of readPieces(tree, key, manifest)) {
       const first = index
       for (; index < Math.min(leafCount(hashedBytes), first + manifest.pieceLeaves); index += 1) {
         const next = await leaves.peek()

@@ -6,8 +6,10 @@ import { promisify } from 'node:util'
 import { gunzip, gzip } from 'node:zlib'
 import { CodedError } from '../../errors/coded-error.js'
 import { leafHashBytes } from '../../source/hash-fold.js'
-import { leafCount } from '../../source/root-of-leaves.js'
+import { leafCount, rootOfLeaves } from '../../source/root-of-leaves.js'
 import { ask, placeOf, type Asking } from './asking.js'
+import type { StoredCopy } from './image-state.js'
+import type { Manifest } from './manifest.js'
 import { treeObject } from './names.js'
 
 const compress = promisify(gzip)
@@ -34,7 +36,11 @@ export async function readPiece(asking: Asking, key: string, index: number): Pro
   } catch {
     // said below
   }
-  throw new CodedError('CK-TREE-DAMAGED', `the object ${name} of a hash tree is damaged`, {
+  throw pieceDamaged(name)
+}
+
+function pieceDamaged(name: string): CodedError {
+  return new CodedError('CK-TREE-DAMAGED', `the object ${name} of a hash tree is damaged`, {
     cure: 'The copy cannot be proven with it. Archive the volume anew, and look at the health of the cluster that holds copies.',
   })
 }
@@ -60,20 +66,47 @@ export function pieceReader(asking: Asking, key: string): PieceReader {
   }
 }
 
-/** All leaves in their order. @throws CodedError `CK-TREE-DAMAGED` also for a piece that is missing */
+/** How many leaves a piece has: all as many, but for the last one. */
+export function leavesInPiece(
+  index: number,
+  { hashedBytes, pieceLeaves }: Pick<Manifest, 'hashedBytes' | 'pieceLeaves'>,
+): number {
+  return Math.max(0, Math.min(pieceLeaves, leafCount(hashedBytes) - index * pieceLeaves))
+}
+
+/**
+ * All leaves in their order.
+ * @throws CodedError `CK-TREE-DAMAGED` also for a piece that is missing, or has more or fewer leaves than it should: with the
+ * same leaves in all, others would be taken for those of a place
+ */
 export async function* readPieces(
   read: PieceReader,
   key: string,
-  pieces: number,
+  of: Pick<Manifest, 'hashedBytes' | 'pieceLeaves'>,
 ): AsyncGenerator<Buffer, void, undefined> {
-  for (let index = 0; index < pieces; index += 1) {
+  for (let index = 0; index < piecesOf(of.hashedBytes, of.pieceLeaves); index += 1) {
     const piece = await read(index)
     if (piece === null) {
       throw new CodedError('CK-TREE-DAMAGED', `the object ${treeObject(key, index)} of a hash tree is missing`, {
         cure: 'The copy cannot be proven without it. Archive the volume anew, and look who removes objects from the pool.',
       })
     }
+    if (piece.length !== leavesInPiece(index, of) * leafHashBytes) throw pieceDamaged(treeObject(key, index))
     yield piece
+  }
+}
+
+/** Whether a copy's tree is the one that its sealed manifest names: whoever writes to the pool can put another one there. */
+export async function isTreeWhole(
+  asking: Asking,
+  { key, manifest }: Pick<StoredCopy, 'key' | 'manifest'>,
+): Promise<boolean> {
+  try {
+    const pieces = readPieces(pieceReader(asking, key), key, manifest)
+    return (await rootOfLeaves(manifest.hashedBytes, pieces)) === manifest.rootHash
+  } catch (error) {
+    if (error instanceof CodedError && error.code === 'CK-TREE-DAMAGED') return false
+    throw error
   }
 }
 

@@ -6,15 +6,17 @@ import { rootOfLeaves } from '../../source/root-of-leaves.js'
 import type { Copy, CopyContext, Verification } from '../target.js'
 import { ask, imageAt, withAsking, type Asking } from './asking.js'
 import { findSnapshot, listSnapshots } from './copy-snapshots.js'
+import { isProof, keepReading } from './evidence.js'
 import { fence } from './fence.js'
 import { flight } from './flight.js'
-import { readImage, type StoredCopy } from './image-state.js'
+import { readImage, type ImageState, type StoredCopy } from './image-state.js'
 import { extentOf, hashAt } from './leaves.js'
 import type { Manifest } from './manifest.js'
+import { isMissedLeaf, type OtherLeaf } from './missed-leaf.js'
 import { keyOf } from './names.js'
 import { openSeals, type Seals } from './seal.js'
 import type { CephSetting } from './setting.js'
-import { pieceReader, readPieces } from './tree-store.js'
+import { isTreeWhole, pieceReader, readPieces } from './tree-store.js'
 import { unprovenLeaves } from './unproven-leaves.js'
 
 export async function verifyCopy(setting: CephSetting, copy: Copy, context: CopyContext): Promise<Verification> {
@@ -56,43 +58,63 @@ async function verify(
     return damaged(copy.rootHash, `its manifest has another hash (${manifest.rootHash}) than it was known by`)
   }
   // what was verified before is read whole, without any object map, to find what time has done to it
-  const base = isFirst ? baseOf(state.copies, stored) : null
-  const verification = await judged(manifest.rootHash, async () =>
+  const base = isFirst ? await baseOf(asking, state, stored) : null
+  const { verification, other } = await judged(manifest.rootHash, async () =>
     readBack(setting, asking, { stored, base, isFirst }, context),
   )
+  // what a removal took away meanwhile is no damage
+  const after = (await look()).stored
+  if (after === undefined || after.mark.state === 'removing') return damaged(manifest.rootHash, 'it is being removed')
+  if (manifest.installation === setting.installation) {
+    // of whether it was read since the last damage was found, the beginning counts
+    const since = state.damage?.id ?? null
+    const isMissed = other !== null && (await isMissedLeaf(asking, state, stored, other))
+    await keepReading({ setting, asking, seals }, stored, { state: verification.state, since, isMissed })
+  }
   if (manifest.hashedBytes === manifest.sizeBytes) return verification
   return { ...verification, hashedBytes: manifest.hashedBytes }
 }
 
 /** The copy whose bytes are shared, as long as it is itself a proven one. */
-function baseOf(copies: StoredCopy[], { manifest }: StoredCopy): StoredCopy | null {
+async function baseOf(asking: Asking, state: ImageState, { manifest }: StoredCopy): Promise<StoredCopy | null> {
   const { base } = manifest
-  if (base === null) return null
-  const found = copies.find(({ key }) => key === keyOf(base))
+  const found = state.copies.find(({ key }) => base !== null && key === keyOf(base))
   const isProven =
-    found?.isThere === true &&
-    found.mark.state === 'verified' &&
-    found.manifest.copySnapshot.id === base.copySnapshot.id &&
+    found !== undefined &&
+    isProof(state, found) &&
+    found.manifest.copySnapshot.id === base?.copySnapshot.id &&
     found.manifest.pieceLeaves === manifest.pieceLeaves
-  return isProven ? found : null
+  return isProven && (await isTreeWhole(asking, found)) ? found : null
+}
+
+interface Judgement {
+  verification: Verification & { state: 'verified' | 'damaged' }
+  /** The leaf that was other bytes, if that was what was wrong. */
+  other: OtherLeaf | null
 }
 
 /** What is wrong with the copy is a verdict; what is wrong with the cluster is thrown. */
-async function judged(rootHash: string, act: () => Promise<number>): Promise<Verification> {
+async function judged(rootHash: string, act: () => Promise<number>): Promise<Judgement> {
   try {
-    return { state: 'verified', rootHash, reason: null, readBytes: await act() }
+    const readBytes = await act()
+    return { verification: { state: 'verified', rootHash, reason: null, readBytes }, other: null }
   } catch (error) {
-    if (error instanceof Differs) return damaged(rootHash, error.message, error.readBytes)
-    if (error instanceof CodedError && error.code === 'CK-TREE-DAMAGED') return damaged(rootHash, error.message)
+    if (error instanceof Differs) {
+      return { verification: damaged(rootHash, error.message, error.readBytes), other: error.other }
+    }
+    const isTree = error instanceof CodedError && error.code === 'CK-TREE-DAMAGED'
+    if (isTree) return { verification: damaged(rootHash, error.message), other: null }
     throw error
   }
 }
 
 class Differs extends Error {
   readonly readBytes: number
-  constructor(what: string, readBytes: number) {
+  readonly other: OtherLeaf | null
+  constructor(what: string, readBytes: number, other: OtherLeaf | null = null) {
     super(what)
     this.readBytes = readBytes
+    this.other = other
   }
 }
 
@@ -104,12 +126,9 @@ async function readBack(
   context: CopyContext,
 ): Promise<number> {
   const { key, manifest } = of.stored
-  const { image, copySnapshot, hashedBytes, pieceLeaves, pieces, rootHash } = manifest
+  const { image, copySnapshot, hashedBytes, pieceLeaves, rootHash } = manifest
   const tree = pieceReader(asking, key)
-  const treeRoot = await rootOfLeaves(hashedBytes, readPieces(tree, key, pieces)).catch((error: unknown) => {
-    if (error instanceof CodedError && error.code === 'CK-SOURCE-ORDER') throw new Differs(error.message, 0)
-    throw error
-  })
+  const treeRoot = await rootOfLeaves(hashedBytes, readPieces(tree, key, manifest))
   if (treeRoot !== rootHash) throw new Differs(`its hash tree has another root (${treeRoot}) than its manifest`, 0)
   await mustBeThere(asking, manifest, 0)
   const snapshot = { ...imageAt(asking, image), snapshot: copySnapshot.name, write: false }
@@ -121,7 +140,7 @@ async function readBack(
   const unproven = await unprovenLeaves(asking, { ...of, tree, open, wholeObject, stallMs }, context)
   const reading: Reading = { setting, asking, open: open.open, hashedBytes, readBytes: 0 }
   let first = 0
-  for await (const piece of readPieces(tree, key, pieces)) {
+  for await (const piece of readPieces(tree, key, manifest)) {
     await comparePiece(reading, { first, piece, unproven }, context)
     first += pieceLeaves
   }
@@ -174,8 +193,8 @@ async function compareLeaf(reading: Reading, leaf: number, wanted: Buffer, isLik
   )
   reading.readBytes += readBytes
   if (wanted.equals(hash)) return
-  const place = leaf * leafBytes
-  throw new Differs(`the block at ${place} reads back as other bytes than the capture had`, reading.readBytes)
+  const what = `the block at ${leaf * leafBytes} reads back as other bytes than the capture had`
+  throw new Differs(what, reading.readBytes, { index: leaf, wanted: Buffer.from(wanted) })
 }
 
 /** EIO: every replica of it is damaged. */
@@ -189,6 +208,6 @@ async function mustBeThere(asking: Asking, { image, copySnapshot }: Manifest, re
   if (found?.id !== copySnapshot.id) throw new Differs(`its RBD snapshot ${copySnapshot.name} is gone`, readBytes)
 }
 
-function damaged(rootHash: string | null, reason: string, readBytes = 0): Verification {
+function damaged(rootHash: string | null, reason: string, readBytes = 0): Judgement['verification'] {
   return { state: 'damaged', rootHash, reason, readBytes }
 }

@@ -11,7 +11,7 @@ import { inTurn, isWithin } from './in-turn.js'
 import { knownHoles } from './known-holes.js'
 import { extentOf, hashAt, isHashAt, zeroPiece } from './leaves.js'
 import { touchedLeaves } from './touched-leaves.js'
-import { readPiece } from './tree-store.js'
+import { isTreeWhole, readPiece } from './tree-store.js'
 import type { Finish, WriteJob } from './write-job.js'
 
 /** A block that the source called unchanged is not what the copy has. */
@@ -31,13 +31,15 @@ export class Inherited extends CodedError {
 
 /**
  * @param finish makes a copy of what is written; asked when the source has confirmed
- * @throws CodedError `CK-SOURCE-BASE-LOST` when the source does not have the base, or no longer; `Inherited`;
- * `CK-CAPTURE-LOST`
+ * @throws CodedError `CK-SOURCE-BASE-LOST` when the source does not have the base, or no longer; `CK-TREE-DAMAGED`;
+ * `Inherited`; `CK-CAPTURE-LOST`
  */
 export async function writeChanges(job: WriteJob, base: StoredCopy, finish: Finish): Promise<Copy> {
   const { snapshotName, snapshotId } = base.manifest
   const since = { name: snapshotName, id: Number(snapshotId) }
   await job.source.confirm(since)
+  // what is unchanged takes its hashes from there
+  if (!(await isTreeWhole(job.asking, base))) throw baseTreeDamaged(base.manifest.point)
   return withHead(job.asking, job.image, async (opened) => {
     await job.mustStillWrite()
     const { head, count } = await writeOn(job, opened, base)
@@ -126,13 +128,17 @@ async function hashesOf({ asking, setting, sizeBytes }: WriteJob, base: StoredCo
   const hashes = zeroPiece(first, Math.min(pieceLeaves, leafCount(sizeBytes) - first), sizeBytes)
   if (index >= base.manifest.pieces) return hashes
   const old = await readPiece(asking, base.key, index)
-  if (old === null) throw baseTreeMissing(base.manifest.point)
+  if (old === null) throw baseTreeDamaged(base.manifest.point)
   old.copy(hashes)
   return hashes
 }
 
-function baseTreeMissing(point: string): CodedError {
-  return new CodedError('CK-TREE-DAMAGED', `a part of the hash tree of ${point} is missing`, {
-    cure: 'Nothing: the volume is read whole. Look who removes objects from the pool.',
-  })
+function baseTreeDamaged(point: string): CodedError {
+  return new CodedError(
+    'CK-TREE-DAMAGED',
+    `the hash tree of ${point} is missing in part, or not what its manifest says`,
+    {
+      cure: 'Nothing: the volume is read whole. Look who writes to the pool and removes objects there.',
+    },
+  )
 }

@@ -7,6 +7,7 @@ import { ask, withAsking } from './asking.js'
 import { locateCapture, openCapture } from './capture-source.js'
 import { clearAway } from './clear-away.js'
 import { findSnapshot, listSnapshots } from './copy-snapshots.js'
+import { isProof } from './evidence.js'
 import { explainFull } from './explain-full.js'
 import { fence } from './fence.js'
 import { createImage, type Head } from './head.js'
@@ -18,7 +19,7 @@ import { openSeals } from './seal.js'
 import type { CephSetting } from './setting.js'
 import { markSuspects, withSuspects } from './suspects.js'
 import { toCopy } from './to-copy.js'
-import { pieceReader, piecesOf, readPieces } from './tree-store.js'
+import { isTreeWhole, pieceReader, piecesOf, readPieces } from './tree-store.js'
 import { Inherited, writeChanges } from './write-changes.js'
 import type { Finish, WriteJob, Written } from './write-job.js'
 import { writeWhole } from './write-whole.js'
@@ -103,14 +104,12 @@ function writerOf({ pace }: CephSetting, { archiveId, snapshotId }: Capture, tok
   return { archiveId, snapshotId, token, pieces: piecesOf(sizeBytes, pace.pieceLeaves), part: null }
 }
 
-/** How far an earlier attempt came, if what it built upon is still what would be built upon. */
+/** How far an earlier attempt at the same copy came. */
 function partOf({ pace }: CephSetting, state: ImageState | null, key: string, sizeBytes: number): WriteJob['part'] {
-  const { writer = null, copies = [] } = state ?? {}
+  const writer = state?.writer ?? null
   if (writer === null || keyOf(writer) !== key || writer.part === null) return null
   const { part } = writer
-  const against = goodCopies({ copies, key, pieceLeaves: pace.pieceLeaves })[0]?.key ?? null
-  const isSame = part.against === against && part.hashedBytes === sizeBytes && part.pieceLeaves === pace.pieceLeaves
-  return isSame ? part : null
+  return part.hashedBytes === sizeBytes && part.pieceLeaves === pace.pieceLeaves ? part : null
 }
 
 function imageRemoved(image: string): CodedError {
@@ -120,17 +119,19 @@ function imageRemoved(image: string): CodedError {
 }
 
 async function write(job: WriteJob): Promise<Copy> {
-  const { setting, capture, context, image, key, state } = job
-  const good = goodCopies({ copies: state.copies, key, pieceLeaves: setting.pace.pieceLeaves })
-  const against = good[0] ?? null
-  await doubtBases(job, good)
-  const bases = capture.maker === 'rbd' ? good.filter((one) => isBase(one, state)).slice(0, 3) : []
+  const { setting, capture, context, image, state, part } = job
+  await doubtBases(job)
   const finish: Finish = async (head, written) => {
     await makeSnapshot(job, head)
     return commit(job, head, written)
   }
-  if (job.part !== null) return writeWhole(job, against, finish)
-  for (const base of bases) {
+  if (part !== null) {
+    const against = await findAgainst(job)
+    if (part.against === (against?.key ?? null)) return writeWhole(job, { against, part }, finish)
+    await job.keepPart(null)
+  }
+  const good = capture.maker === 'rbd' ? goodCopies(job).filter((one) => isBase(one, state)) : []
+  for (const base of good.slice(0, 3)) {
     try {
       return await writeChanges(job, base, finish)
     } catch (error) {
@@ -142,30 +143,31 @@ async function write(job: WriteJob): Promise<Copy> {
       break
     }
   }
-  return writeWhole(job, against, finish)
+  return writeWhole(job, { against: await findAgainst(job), part: null }, finish)
 }
 
 /**
- * What was built upon a copy and reads back as something else tells of a difference that left something out: now, or when
+ * What was written upon a copy and reads back as something else tells of a difference that left something out: now, or when
  * that copy was made.
  */
-async function doubtBases(job: WriteJob, good: StoredCopy[]): Promise<void> {
-  const damaged = job.state.copies.filter(isDamagedChange)
-  for (const { manifest } of damaged) {
+async function doubtBases(job: WriteJob): Promise<void> {
+  const { copies } = job.state
+  for (const { manifest } of copies.filter(isMissedChange)) {
     const { base } = manifest
-    const doubted = good.find(({ key, mark }) => mark.state === 'verified' && base !== null && key === keyOf(base))
+    const doubted = copies.find(({ key, mark }) => mark.state === 'verified' && base !== null && key === keyOf(base))
     if (doubted !== undefined) await markSuspects(job, doubted, `${manifest.point}, built upon it, is damaged`)
   }
 }
 
-function isDamagedChange({ manifest, mark }: StoredCopy): boolean {
-  return manifest.read === 'changes' && mark.state === 'damaged' && mark.wasVerified !== true
+/** One that was verified once had what was written: what is found wrong since then came with time. */
+function isMissedChange({ mark, reading }: StoredCopy): boolean {
+  return reading?.isMissed === true && mark.wasVerified !== true
 }
 
 /** Differences of the source are believed as long as none is known to have left something out. */
 function isBase({ manifest }: StoredCopy, { copies }: ImageState): boolean {
   const isDoubted = copies.some((one) => {
-    const isWrong = one.mark.state === 'suspect' || isDamagedChange(one)
+    const isWrong = one.mark.state === 'suspect' || isMissedChange(one)
     return isWrong && one.manifest.lineage === manifest.lineage
   })
   return manifest.maker === 'rbd' && !isDoubted
@@ -181,11 +183,17 @@ async function makeSnapshot(job: WriteJob, head: Head): Promise<void> {
 const readsWholeAfter = new Set<string>(['CK-SOURCE-BASE-LOST', 'CK-TREE-DAMAGED', 'CK-COPY-INHERITED'])
 
 /** Copies whose bytes on the target are known, the newest first. */
-function goodCopies(of: { copies: StoredCopy[]; key: string; pieceLeaves: number }): StoredCopy[] {
-  return of.copies
-    .filter((one) => one.key !== of.key && one.isThere && one.mark.state === 'verified')
-    .filter(({ manifest }) => manifest.pieceLeaves === of.pieceLeaves)
+function goodCopies({ state, key, setting }: WriteJob): StoredCopy[] {
+  return state.copies
+    .filter((one) => one.key !== key && isProof(state, one))
+    .filter(({ manifest }) => manifest.pieceLeaves === setting.pace.pieceLeaves)
     .reverse()
+}
+
+/** The newest of these whose tree can be believed. */
+async function findAgainst(job: WriteJob): Promise<StoredCopy | null> {
+  for (const one of goodCopies(job)) if (await isTreeWhole(job.asking, one)) return one
+  return null
 }
 
 /** The manifest makes a copy of what was written. */
@@ -195,7 +203,7 @@ async function commit(job: WriteJob, head: Head, written: Written): Promise<Copy
   // as it lies there: what cannot be read back is not counted upon
   const rootHash = await rootOfLeaves(
     sizeBytes,
-    readPieces(pieceReader(asking, key), key, piecesOf(sizeBytes, pieceLeaves)),
+    readPieces(pieceReader(asking, key), key, { hashedBytes: sizeBytes, pieceLeaves }),
   )
   const made = findSnapshot(await listSnapshots(asking, image), snapshotName)
   if (made === undefined) {
@@ -209,5 +217,5 @@ async function commit(job: WriteJob, head: Head, written: Written): Promise<Copy
   const given = { at: head, key: manifestMeta(key), value: seals.seal('manifest', image, manifest) }
   await ask(asking, 'setMeta', given, { image })
   await forgetWriter(asking, image)
-  return toCopy(setting, { key, manifest, mark: unmarked(manifest), isThere: true })
+  return toCopy(setting, { key, manifest, mark: unmarked(manifest), reading: null, isThere: true })
 }

@@ -28,8 +28,11 @@ export interface WriteJob {
   sizeBytes: number
   /** How far an earlier attempt came that read the whole capture, where its work still lies on the head. */
   part: Writer['part']
-  /** Writes down how far a first copy has come. @throws `CK-WRITER-REPLACED` when another attempt has taken over */
-  keepPart(part: NonNullable<Writer['part']>): Promise<void>
+  /**
+   * Writes down how far a copy that reads everything has come; null before what there was of it is undone.
+   * @throws `CK-WRITER-REPLACED` when another attempt has taken over
+   */
+  keepPart(part: Writer['part']): Promise<void>
   /** @throws CodedError `CK-WRITER-REPLACED` when another attempt has taken over */
   mustStillWrite(): Promise<void>
 }

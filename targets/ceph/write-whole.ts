@@ -1,6 +1,6 @@
 /** Reads the whole capture and writes what the image does not hold yet; taken up again where its last segment ended. */
 import type { Piece } from '../../librbd/leaf-acts.js'
-import { leafBytes, zeroLeafHash } from '../../source/hash-fold.js'
+import { leafBytes, leafHashBytes, zeroLeafHash } from '../../source/hash-fold.js'
 import { leafCount } from '../../source/root-of-leaves.js'
 import type { Copy } from '../target.js'
 import { copyLeaves, type LeafWork } from './copy-leaves.js'
@@ -9,25 +9,35 @@ import type { StoredCopy } from './image-state.js'
 import { extentOf, hashAt, isHashAt, zeroPiece } from './leaves.js'
 import type { Writer } from './manifest.js'
 import { touchedLeaves } from './touched-leaves.js'
-import { readGoodPiece } from './tree-store.js'
+import { leavesInPiece, readGoodPiece } from './tree-store.js'
 import type { Finish, WriteJob } from './write-job.js'
 
+/** What a whole reading goes on from. */
+export interface Start {
+  /** A verified copy in the image: leaves that it has already are not written again. */
+  against: StoredCopy | null
+  /** How far an earlier attempt came against the same copy. */
+  part: Writer['part']
+}
+
 /**
- * @param against a verified copy in the image: leaves that it has already are not written again
  * @param finish makes a copy of what is written; asked when the source has confirmed
  */
-export async function writeWhole(job: WriteJob, against: StoredCopy | null, finish: Finish): Promise<Copy> {
+export async function writeWhole(job: WriteJob, start: Start, finish: Finish): Promise<Copy> {
   return withHead(job.asking, job.image, async (opened) => {
     await job.mustStillWrite()
-    return writeOn(job, opened, against, finish)
+    return writeOn(job, opened, start, finish)
   })
 }
 
-async function writeOn(job: WriteJob, opened: Head, against: StoredCopy | null, finish: Finish): Promise<Copy> {
+async function writeOn(job: WriteJob, opened: Head, start: Start, finish: Finish): Promise<Copy> {
+  const { against } = start
   const { context, source, sizeBytes } = job
   // a later whole read is what finds out that an object map was wrong
   const wholeObject = source.wholeObject && job.state.copies.length === 0
-  const part = job.part === null ? null : await pieceSoFar(job, job.part)
+  const part = start.part === null ? null : await pieceSoFar(job, start.part)
+  // before the head is made another: whoever came after an attempt that dies then would believe the record
+  if (start.part !== null && part === null) await job.keepPart(null)
   context.report({ phase: 'preparing the image' })
   const head = await headFor(job, opened, part, against)
   const leaf = part?.leaf ?? 0
@@ -120,10 +130,12 @@ async function hashesOf(job: WriteJob, against: StoredCopy | null, index: number
   return piece
 }
 
-/** null when the piece in which it was broken off is missing: then everything begins anew. */
+/** null when a piece of the tree is missing that leads to where it was broken off: then everything begins anew. */
 async function pieceSoFar({ asking, key }: WriteJob, part: NonNullable<Writer['part']>) {
-  const index = Math.floor(part.leaf / part.pieceLeaves)
-  if (part.leaf % part.pieceLeaves === 0) return { ...part, hashes: Buffer.alloc(0) }
-  const hashes = await readGoodPiece(asking, key, index)
-  return hashes === null ? null : { ...part, hashes }
+  let hashes: Buffer | null = Buffer.alloc(0)
+  for (let index = 0; index * part.pieceLeaves < part.leaf; index += 1) {
+    hashes = await readGoodPiece(asking, key, index)
+    if (hashes?.length !== leavesInPiece(index, part) * leafHashBytes) return null
+  }
+  return { ...part, hashes: part.leaf % part.pieceLeaves === 0 ? null : hashes }
 }

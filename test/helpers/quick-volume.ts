@@ -1,7 +1,7 @@
 /** A volume of a `CephBench` and its copies, handled without starting a program for each question. */
 import { randomUUID } from 'node:crypto'
 import { expect } from 'vitest'
-import { keyOf, manifestMeta, markMeta } from '../../targets/ceph/names.js'
+import { keyOf, manifestMeta, markMeta, readingMeta } from '../../targets/ceph/names.js'
 import type { Capture, Copy } from '../../targets/target.js'
 import type { CephBench } from '../targets/ceph-bench.js'
 import type { CephHands } from './ceph-hands.js'
@@ -99,7 +99,7 @@ export async function quickVolume(
       const seen = found === undefined ? null : await there.look(found)
       const records = copies.flatMap((copy) => {
         const key = keyOf(copy)
-        return copy.state === 'unverified' ? [manifestMeta(key)] : [manifestMeta(key), markMeta(key)]
+        return copy.state === 'unverified' ? [manifestMeta(key)] : [manifestMeta(key), markMeta(key), readingMeta(key)]
       })
       expect({
         snapshots: seen?.snapshots.map(({ name }) => name),

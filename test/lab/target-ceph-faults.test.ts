@@ -111,14 +111,22 @@ describe('zombie: a writer that was given up for dead goes on', () => {
     const id = await fullVolume()
     await bench.verified(await bench.captureOf(id))
     await write(id, 0, mib)
+    await bench.verified(await bench.captureOf(id))
+    await write(id, 0, mib)
     const capture = await bench.captureOf(id)
     // block 11 is not in its turn
     const wrap = before('createSnapshot', 0, async () => writeBehindBack(id, 44 * mib))
-    const copy = await bench.open({ wrap }).writeCopy(capture, null, contextFor().context)
-    expect(await verify(copy)).toMatchObject({
+    expect(await bench.verified(capture, { wrap })).toMatchObject({
       state: 'damaged',
       reason: expect.stringContaining('46137344') as string,
     })
+    // nothing was left out by the source: the copies that it was built upon are no worse for it
+    await write(id, 0, mib)
+    const next = await bench.captureOf(id)
+    const copy = await bench.verified(next)
+    await mustBeSame(copy, next)
+    const states = (await copiesOf(id)).map(({ state }) => state)
+    expect(states).toEqual(['verified', 'verified', 'damaged', 'verified'])
   })
 
   it('does not replace the copy of the attempt that took over', async () => {

@@ -1,9 +1,12 @@
 /** A source that leaves out what changed (design section 7, inherited): found, told, and read whole again. */
-import { writeFile } from 'node:fs/promises'
+import { readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { gunzipSync, gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { missing, missingInMap, ofLeaf } from '../helpers/faulty-hands.js'
+import { leafHashBytes } from '../../source/hash-fold.js'
+import { keyOf, treeObject } from '../../targets/ceph/names.js'
+import { before, missing, missingInMap, ofLeaf } from '../helpers/faulty-hands.js'
 import { fullVolumes } from '../helpers/full-volumes.js'
 import { labEnvironment, volumeImage } from '../helpers/lab.js'
 import { cephBench, type CephBench } from '../targets/ceph-bench.js'
@@ -106,6 +109,31 @@ describe('inherited: the source leaves out a block that changed', () => {
     expect(states).toEqual(['verified', 'suspect', 'damaged', 'verified'])
   })
 
+  it('makes no copy suspect that was removed or found damaged meanwhile', async () => {
+    const id = await fullVolume()
+    const options = { compare: 4 }
+    await bench.verified(await bench.captureOf(id), { options })
+    await write(id, 10 * mib, mib)
+    // leaf 2 is in its turn in round 4
+    const copies = [await bench.verified(await bench.captureOf(id), { options, wrap: missing(ofLeaf(2)) })]
+    for (let more = 0; more < 2; more += 1) copies.push(await bench.verified(await bench.captureOf(id), { options }))
+    const [removed, damaged] = copies
+    if (removed === undefined || damaged === undefined) throw new Error('no copies')
+    const wrap = before('moveLeaf', 0, async () => {
+      await bench.open().removeCopy(removed, contextFor().context)
+      const mark = { state: 'damaged' as const, rootHash: null, reason: 'a trial', verifiedAt: null }
+      await bench.open().markCopy(damaged, mark, contextFor().context)
+    })
+    const capture = await bench.captureOf(id)
+    await mustBeSame(await bench.verified(capture, { options, wrap }), capture)
+    expect((await copiesOf(id)).map(({ state }) => state)).toEqual(['verified', 'damaged', 'suspect', 'verified'])
+    const image = (await bench.imageOf(id)) ?? ''
+    expect(await bench.rbd('backup', 'image-meta', 'list', image)).not.toContain(`ck.${keyOf(removed)}.`)
+    // nor does what is left of any of them keep the image
+    for (const one of await copiesOf(id)) await bench.open().removeCopy(one, contextFor().context)
+    expect(await bench.imageOf(id)).toBeUndefined()
+  })
+
   it('is found beyond the end of the base, where the volume has grown', async () => {
     const id = await fullVolume()
     const options = { compare: 1 }
@@ -135,18 +163,25 @@ describe('inherited: the source leaves out a block that changed', () => {
 })
 
 describe('what a copy is proven with', () => {
-  it('is damaged for the base: the next copy is read whole, and proven', async () => {
-    const id = await fullVolume()
-    await bench.verified(await bench.captureOf(id))
-    await spoilTrees(id)
-    await write(id, 24 * mib, mib)
-    for (let again = 0; again < 2; again += 1) {
-      const capture = await bench.captureOf(id)
-      const copy = await bench.verified(capture)
-      expect(copy.state).toBe('verified')
-      await mustBeSame(copy, capture)
-    }
-  })
+  const given = { pace: { pieceLeaves: 4 } }
+
+  it.each(['no tree', 'another tree', 'a tree cut elsewhere'])(
+    'is %s for the base: the next copy is read whole, and proven',
+    async (what) => {
+      const id = await fullVolume()
+      await bench.verified(await bench.captureOf(id), given)
+      await spoilTree(id, what)
+      await write(id, 24 * mib, mib)
+      let basePoint: string | null = null
+      for (let again = 0; again < 2; again += 1) {
+        const capture = await bench.captureOf(id)
+        const copy = await bench.verified(capture, given)
+        expect(copy).toMatchObject({ state: 'verified', basePoint, rootHash: await bench.hashOfCapture(capture) })
+        await mustBeSame(copy, capture)
+        basePoint = copy.point
+      }
+    },
+  )
 
   it('is everything, once it was called damaged', async () => {
     const id = await fullVolume()
@@ -158,12 +193,25 @@ describe('what a copy is proven with', () => {
     expect(await verify(damaged)).toMatchObject({ state: 'verified', readBytes: size })
   })
 
-  async function spoilTrees(volumeId: string): Promise<void> {
-    const path = join(tmpdir(), `${volumeId}.tree`)
-    await writeFile(path, 'no tree')
+  /** Of its four pieces, the second and the third are changed. */
+  async function spoilTree(volumeId: string, what: string): Promise<void> {
     const [copy] = await copiesOf(volumeId)
-    const trees = (await bench.rados('ls')).split('\n').filter((name) => name.includes(copy?.archiveId ?? 'none'))
-    expect(trees).not.toEqual([])
-    for (const tree of trees) await bench.rados('put', tree, path)
+    if (copy === undefined) throw new Error('no copy')
+    const path = join(tmpdir(), `${volumeId}.tree`)
+    const names = [1, 2].map((index) => treeObject(keyOf(copy), index))
+    const pieces: Buffer[] = []
+    for (const name of names) {
+      await bench.rados('get', name, path)
+      pieces.push(gunzipSync(await readFile(path)))
+    }
+    const all = Buffer.concat(pieces)
+    if (what === 'another tree') all.fill(7, leafHashBytes, 2 * leafHashBytes)
+    const border = what === 'a tree cut elsewhere' ? 5 * leafHashBytes : 4 * leafHashBytes
+    const next = [all.subarray(0, border), all.subarray(border)]
+    for (const [index, name] of names.entries()) {
+      await writeFile(path, what === 'no tree' ? what : gzipSync(next[index] ?? ''))
+      await bench.rados('put', name, path)
+    }
+    await rm(path)
   }
 })

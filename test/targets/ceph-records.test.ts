@@ -6,9 +6,19 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { canonicalJson } from '../../targets/ceph/canonical-json.js'
-import { understandImage } from '../../targets/ceph/image-state.js'
+import { isProof } from '../../targets/ceph/evidence.js'
+import { understandImage, type ImageState } from '../../targets/ceph/image-state.js'
 import type { Manifest } from '../../targets/ceph/manifest.js'
-import { imageName, keyOf, manifestMeta, markMeta, snapshotNameOf, writerMeta } from '../../targets/ceph/names.js'
+import {
+  damageMeta,
+  imageName,
+  keyOf,
+  manifestMeta,
+  markMeta,
+  readingMeta,
+  snapshotNameOf,
+  writerMeta,
+} from '../../targets/ceph/names.js'
 import { openSeals, type Seals } from '../../targets/ceph/seal.js'
 
 let dir: string
@@ -171,6 +181,38 @@ describe('an image', () => {
   it('misses the copy whose RBD snapshot is gone, or was made anew', () => {
     expect(stateOf(good(), []).copies[0]?.isThere).toBe(false)
     expect(stateOf(good(), [{ ...(snapshots[0] ?? { name: '', size: 0 }), id: 9 }]).copies[0]?.isThere).toBe(false)
+  })
+
+  describe('of which a copy was found damaged', () => {
+    const reading = { state: 'verified', since: 'd2', isMissed: false, copySnapshotId: 4 }
+    const sealedReading = (body: unknown) => seals.seal('reading', `${image}@${key}`, body)
+    const found = () => ({ [damageMeta]: seals.seal('damage', image, { id: 'd2', at: mark.verifiedAt, point: 'p' }) })
+    const verified = () => ({ ...good(), [markMeta(key)]: sealedMark(mark) })
+    const isProven = (state: ImageState) => state.copies.map((one) => isProof(state, one))
+
+    it('has a copy that proves something if its reading began after that', () => {
+      expect(isProven(stateOf(verified()))).toEqual([true])
+      const readings: [unknown, boolean][] = [
+        [reading, true],
+        [{ ...reading, since: null }, false],
+        [{ ...reading, since: 'd1' }, false],
+        [{ ...reading, state: 'damaged' }, false],
+        [{ ...reading, copySnapshotId: 5 }, false],
+      ]
+      for (const [body, is] of readings) {
+        expect(isProven(stateOf({ ...verified(), ...found(), [readingMeta(key)]: sealedReading(body) }))).toEqual([is])
+      }
+      expect(isProven(stateOf({ ...verified(), ...found() }))).toEqual([false])
+    })
+
+    it('has none by a mark that is missing, a reading that is forged, or damage that cannot be read', () => {
+      const its = { [readingMeta(key)]: sealedReading(reading) }
+      expect(isProven(stateOf({ ...good(), ...found(), ...its }))).toEqual([false])
+      expect(isProven(stateOf({ ...verified(), ...found(), ...its }, []))).toEqual([false])
+      const forged = { [readingMeta(key)]: others.seal('reading', `${image}@${key}`, reading) }
+      expect(isProven(stateOf({ ...verified(), ...found(), ...forged }))).toEqual([false])
+      expect(isProven(stateOf({ ...verified(), ...its, [damageMeta]: 'x' }))).toEqual([false])
+    })
   })
 
   it('names its writer only by a record of ours', () => {

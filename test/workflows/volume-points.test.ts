@@ -1,5 +1,13 @@
 import { describe, expect, it } from 'vitest'
-import { isFirstCopy, lastGood, putCopy, replaceCopies, trimPoints } from '../../workflows/volume-points.js'
+import {
+  addCopies,
+  changeCopy,
+  isFirstCopy,
+  lastGood,
+  putCopy,
+  replaceCopies,
+  trimPoints,
+} from '../../workflows/volume-points.js'
 import { endArchive, holdLanes } from '../../workflows/volume-state.js'
 import { archive, copy, known } from './volume-samples.js'
 
@@ -44,6 +52,26 @@ describe('points', () => {
     expect(state.points).toHaveLength(2)
     putCopy(state, { ...copy('a', 1, 'damaged'), ref: { backupId: '3' } })
     expect(state.points.flatMap(({ copies }) => copies.map((one) => one.state)).sort()).toEqual(['damaged', 'verified'])
+  })
+
+  it.each(['suspect', 'damaged'] as const)('keep a copy %s that its archive ends with as verified later', (found) => {
+    const state = known()
+    const its = { ...archive(['a', 'b']), archiveId: 'a1' }
+    holdLanes(state, its)
+    addCopies(state, [copy('a', 1, 'unverified')])
+    addCopies(state, [copy('a', 1)])
+    changeCopy(state, copy('a', 1, found), 0)
+    addCopies(state, [copy('a', 1)])
+    const targets = [{ target: 'a', copy: copy('a', 1), failure: null }]
+    const outcome = { archive: its.archive, archiveId: 'a1', slot: 's', capture: null, targets }
+    endArchive(state, its, outcome, { now: 0, retry: true, failure: null })
+    expect(state.points[0]?.copies.map((one) => one.state)).toEqual([found])
+    // another copy of the same capture is none of that, and whoever looked again is believed
+    addCopies(state, [{ ...copy('a', 1), ref: { backupId: 'anew' } }])
+    expect(state.points[0]?.copies.map((one) => one.state)).toEqual(['verified'])
+    changeCopy(state, copy('a', 1, found), 0)
+    changeCopy(state, copy('a', 1), 0)
+    expect(state.points[0]?.copies.map((one) => one.state)).toEqual(['verified'])
   })
 
   it('forget what a target does not hold any more', () => {
