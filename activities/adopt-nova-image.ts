@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CodedError } from '../errors/coded-error.js'
 import type { Snapshot } from '../openstack/cinder.js'
-import { isCloudError } from '../openstack/errors.js'
 import type { Image } from '../openstack/glance.js'
+import { orNull } from '../openstack/or-null.js'
 import type { CopyContext } from '../targets/target.js'
 import type { NovaCapture, NovaCaptureRequest, NovaSnapshot } from './capture-by-nova.js'
 import { captureName, novaCaptureMetadata } from './find-captures.js'
@@ -125,13 +125,9 @@ function shown({ volumeId, archiveId }: NovaVolume, snapshot: Snapshot): NovaSna
 async function whyNotFrozen(deps: NovaDeps, { serverId }: NovaCaptureRequest, image: Image): Promise<string | null> {
   const missing = missingProperties(image.properties)
   if (missing.length > 0) return `Nova knew the server without ${missing.join(' and ')}`
-  try {
-    const state = busyState(await deps.nova.getServer(serverId))
-    return state === null ? null : `the server is ${state} after it`
-  } catch (error) {
-    if (isCloudError(error, 'CK-SERVER-GONE')) return 'the server is gone after it'
-    throw error
-  }
+  const server = await orNull('CK-SERVER-GONE', async () => deps.nova.getServer(serverId))
+  const state = server === null ? 'gone' : busyState(server)
+  return state === null ? null : `the server is ${state} after it`
 }
 
 /** Null when Cinder could not make it, or makes nothing of it while the guest stands still. */

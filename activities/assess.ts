@@ -1,5 +1,6 @@
 import { CodedError } from '../errors/coded-error.js'
 import type { Volume } from '../openstack/cinder.js'
+import { orNull } from '../openstack/or-null.js'
 import { assess } from '../policy/assess.js'
 import type { Decision } from '../policy/policy.js'
 import type { Source } from '../source/source.js'
@@ -20,7 +21,10 @@ export function assessVolume(deps: Deps) {
   return async (request: AssessRequest): Promise<Verdict> => {
     // the snapshot waits for this: Temporal and Cinder are asked at the same time; what is paused, the plan asks again
     deps.pausedScopes().catch(() => undefined)
-    const [volume] = await Promise.all([lookUp(deps, request.volumeId), refuseOtherPolicies(deps)])
+    const [volume] = await Promise.all([
+      orNull('CK-VOLUME-GONE', async () => deps.cinder.getVolume(request.volumeId)),
+      refuseOtherPolicies(deps),
+    ])
     if (volume === null) return gone(deps, request.volumeId)
     const facts = await factsOf(deps, volume)
     const { id, name, projectId, projectName } = facts
@@ -48,15 +52,6 @@ export function assessVolume(deps: Deps) {
       volume: { id, name, projectId, projectName },
       plan: kind === 'archive' ? await plan(deps, request, volume, decision) : null,
     }
-  }
-}
-
-async function lookUp({ cinder }: Deps, volumeId: string): Promise<Volume | null> {
-  try {
-    return await cinder.getVolume(volumeId)
-  } catch (error) {
-    if (error instanceof CodedError && error.code === 'CK-VOLUME-GONE') return null
-    throw error
   }
 }
 

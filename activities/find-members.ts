@@ -1,7 +1,7 @@
+import { orNull } from '../openstack/or-null.js'
 import { select } from '../policy/select.js'
 import type { Deps } from './control-activities.js'
 import { factsOf } from './facts-of.js'
-import { volumeOrNone } from './servers-of.js'
 
 interface Named {
   volumeId: string
@@ -27,7 +27,7 @@ export function findMembers(deps: Deps) {
     const { policies, installation, internalProjectId } = deps
     const membership: Membership = { members: [], leftOut: [], stale: [] }
     for (const volumeId of await deps.serverVolumes(serverId)) {
-      const volume = await volumeOrNone(deps, volumeId)
+      const volume = await orNull('CK-VOLUME-GONE', async () => deps.cinder.getVolume(volumeId))
       if (volume === null) {
         membership.stale.push(volumeId)
         continue

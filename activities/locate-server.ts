@@ -1,4 +1,4 @@
-import { isCloudError } from '../openstack/errors.js'
+import { orNull } from '../openstack/or-null.js'
 import type { NovaDeps } from './nova-leftovers.js'
 
 /** Where a server is, by Nova's word. */
@@ -12,12 +12,7 @@ export interface Location {
 /** Null: Nova has it no more. Asks Nova alone: whoever looks for a frozen guest must find it though Cinder is away. */
 export function locateServer({ nova }: Pick<NovaDeps, 'nova'>) {
   return async ({ serverId }: { serverId: string }): Promise<Location | null> => {
-    try {
-      const { status, hypervisorHost: hypervisor } = await nova.getServer(serverId)
-      return { status, hypervisor }
-    } catch (error) {
-      if (isCloudError(error, 'CK-SERVER-GONE')) return null
-      throw error
-    }
+    const server = await orNull('CK-SERVER-GONE', async () => nova.getServer(serverId))
+    return server && { status: server.status, hypervisor: server.hypervisorHost }
   }
 }

@@ -1,4 +1,5 @@
 import { CodedError } from '../errors/coded-error.js'
+import { orNull } from '../openstack/or-null.js'
 import type { Copy } from '../targets/target.js'
 import type { Pace } from '../workflows/messages.js'
 import { controlQueue, moveQueue } from '../workflows/messages.js'
@@ -45,11 +46,7 @@ export function planVerify(deps: Deps) {
 
 /** The volume's, or where it is gone that of all storage, if there is only one: its copies are read near it all the same. */
 async function zoneOf({ cinder, sources }: Deps, volumeId: string): Promise<string | undefined> {
-  try {
-    const { host } = await cinder.getVolume(volumeId)
-    return sources.find(host)?.zone
-  } catch (error) {
-    if (!(error instanceof CodedError) || error.code !== 'CK-VOLUME-GONE') throw error
-    return sources.zones.length === 1 ? sources.zones[0] : undefined
-  }
+  const volume = await orNull('CK-VOLUME-GONE', async () => cinder.getVolume(volumeId))
+  if (volume !== null) return sources.find(volume.host)?.zone
+  return sources.zones.length === 1 ? sources.zones[0] : undefined
 }

@@ -1,5 +1,5 @@
-import { CodedError } from '../errors/coded-error.js'
 import type { Volume } from '../openstack/cinder.js'
+import { orNull } from '../openstack/or-null.js'
 import { compare, missedSince, type Difference } from '../policy/compare.js'
 import type { AppliedPolicies, Policy, VolumeFacts } from '../policy/policy.js'
 import { select } from '../policy/select.js'
@@ -108,13 +108,7 @@ function isBusy({ wants, burst, asked, rebuilding }: VolumeStatus): boolean {
 }
 
 async function isGone({ cinder }: Deps, volumeId: string): Promise<boolean> {
-  try {
-    await cinder.getVolume(volumeId)
-    return false
-  } catch (error) {
-    if (error instanceof CodedError && error.code === 'CK-VOLUME-GONE') return true
-    throw error
-  }
+  return (await orNull('CK-VOLUME-GONE', async () => cinder.getVolume(volumeId))) === null
 }
 
 async function tell(

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { isCloudError } from '../openstack/errors.js'
+import { orNull } from '../openstack/or-null.js'
 import { withHeartbeat } from './copy-context.js'
 import { findNovaWork, patienceOf, removeNovaWork, type NovaDeps, type NovaVolume } from './nova-leftovers.js'
 
@@ -44,11 +44,5 @@ export function releaseByNova(deps: NovaDeps) {
 
 /** Of a server that is no more Nova makes nothing more. */
 async function isGone({ nova }: NovaDeps, serverId: string): Promise<boolean> {
-  try {
-    await nova.getServer(serverId)
-    return false
-  } catch (error) {
-    if (isCloudError(error, 'CK-SERVER-GONE')) return true
-    throw error
-  }
+  return (await orNull('CK-SERVER-GONE', async () => nova.getServer(serverId))) === null
 }

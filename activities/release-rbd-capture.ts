@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CodedError } from '../errors/coded-error.js'
 import type { Volume } from '../openstack/cinder.js'
+import { orNull } from '../openstack/or-null.js'
 import { volumeObject } from '../source/object-names.js'
 import type { VolumePlace } from '../source/source.js'
 import type { CopyContext } from '../targets/target.js'
@@ -44,14 +45,8 @@ export async function releaseRbdCapture(
 }
 
 /** null: Cinder knows no such volume any more. */
-async function volumeNow({ cinder }: MoveDeps, volumeId: string): Promise<Volume | null> {
-  try {
-    return await cinder.getVolume(volumeId)
-  } catch (error) {
-    if (error instanceof CodedError && error.code === 'CK-VOLUME-GONE') return null
-    throw error
-  }
-}
+const volumeNow = async ({ cinder }: MoveDeps, volumeId: string): Promise<Volume | null> =>
+  orNull('CK-VOLUME-GONE', async () => cinder.getVolume(volumeId))
 
 const isGoing = (volume: Volume | null): boolean => volume === null || volume.status === 'deleting'
 

@@ -1,5 +1,5 @@
 import type { Volume } from '../openstack/cinder.js'
-import { isCloudError } from '../openstack/errors.js'
+import { orNull } from '../openstack/or-null.js'
 import type { NovaDeps } from './nova-leftovers.js'
 import { obstacleOf, type Obstacle } from './nova-way.js'
 
@@ -35,7 +35,7 @@ export async function serversOf(
   const known = new Map<string, Volume>()
   const attached = await Promise.all(
     [...new Set(volumeIds)].map(async (volumeId) => {
-      const volume = await volumeOrNone(deps, volumeId)
+      const volume = await orNull('CK-VOLUME-GONE', async () => deps.cinder.getVolume(volumeId))
       if (volume !== null) known.set(volumeId, volume)
       const serverIds = volume?.attachments.map(({ serverId }) => serverId ?? 'none') ?? []
       return { volumeId, serverIds: [...new Set(serverIds)].sort() }
@@ -52,26 +52,13 @@ async function serverOf(
   serverId: string,
   known: Map<string, Volume>,
 ): Promise<ServerOf | null> {
-  const server = await deps.nova.getServer(serverId).catch((error: unknown) => {
-    if (isCloudError(error, 'CK-SERVER-GONE')) return null
-    throw error
-  })
+  const server = await orNull('CK-SERVER-GONE', async () => deps.nova.getServer(serverId))
   if (server === null) return null
   const volumes: Volume[] = []
   for (const id of server.volumeIds) {
-    const volume = known.get(id) ?? (await volumeOrNone(deps, id))
+    const volume = known.get(id) ?? (await orNull('CK-VOLUME-GONE', async () => deps.cinder.getVolume(id)))
     if (volume !== null) volumes.push(volume)
   }
   const { name, status, hypervisorHost: hypervisor, volumeIds } = server
   return { serverId, name, status, hypervisor, volumeIds, novaObstacle: obstacleOf(server, volumes) }
-}
-
-/** Null: Cinder no longer has it. */
-export async function volumeOrNone({ cinder }: Pick<NovaDeps, 'cinder'>, id: string): Promise<Volume | null> {
-  try {
-    return await cinder.getVolume(id)
-  } catch (error) {
-    if (isCloudError(error, 'CK-VOLUME-GONE')) return null
-    throw error
-  }
 }

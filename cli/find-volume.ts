@@ -1,5 +1,6 @@
 import { CodedError } from '../errors/coded-error.js'
 import type { Cinder, Volume } from '../openstack/cinder.js'
+import { orNull } from '../openstack/or-null.js'
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 
@@ -20,11 +21,8 @@ export async function findVolume(cinder: Cinder, volume: string): Promise<Volume
     })
   }
   if (isVolumeId(volume)) {
-    try {
-      return await cinder.getVolume(volume.toLowerCase())
-    } catch (error) {
-      if (!(error instanceof CodedError) || error.code !== 'CK-VOLUME-GONE') throw error
-    }
+    const found = await orNull('CK-VOLUME-GONE', async () => cinder.getVolume(volume.toLowerCase()))
+    if (found !== null) return found
   }
   const named = await volumesNamed(cinder, volume)
   const [first] = named

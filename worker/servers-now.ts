@@ -1,6 +1,7 @@
 import type { Log } from '../log/log.js'
 import { isCloudError } from '../openstack/errors.js'
 import type { Nova } from '../openstack/nova.js'
+import { orNull } from '../openstack/or-null.js'
 
 /**
  * Nova's status of a server; null where there is no such server, it may not be seen, or Nova does not answer: a volume is
@@ -21,11 +22,7 @@ export function serverStatus(nova: Pick<Nova, 'getServer'>, log: Log) {
 /** Ids of the volumes that are attached to a server; none where there is no such server. */
 export function serverVolumes(nova: Pick<Nova, 'getServer'>) {
   return async (serverId: string): Promise<string[]> => {
-    try {
-      return (await nova.getServer(serverId)).volumeIds
-    } catch (error) {
-      if (isCloudError(error, 'CK-SERVER-GONE')) return []
-      throw error
-    }
+    const server = await orNull('CK-SERVER-GONE', async () => nova.getServer(serverId))
+    return server?.volumeIds ?? []
   }
 }

@@ -1,8 +1,9 @@
 import { CodedError } from '../../errors/coded-error.js'
+import { orNull } from '../../openstack/or-null.js'
 import type { CopyContext } from '../target.js'
 import { stuckWatch } from './abandoned.js'
 import { pollUntil } from './poll-until.js'
-import { hasCode, orNull, type Setting } from './setting.js'
+import { hasCode, type Setting } from './setting.js'
 
 const requestsToDelete = 5
 /** Cinder deletes a volume in these states at once; in others it is waited for. */

@@ -1,8 +1,9 @@
 import { CodedError } from '../../errors/coded-error.js'
+import { orNull } from '../../openstack/or-null.js'
 import type { Copy, CopyContext } from '../target.js'
 import { asOwnBackup, backupIdOf, notOurs } from './own-backups.js'
 import { deleteBackup, whyNotDelete } from './retire-backup.js'
-import { orNull, type Setting } from './setting.js'
+import type { Setting } from './setting.js'
 
 /** Deletes the copy's backup and waits until it is gone; refuses what could take other data with it. */
 export async function removeCopy(setting: Setting, copy: Copy, context: CopyContext): Promise<void> {

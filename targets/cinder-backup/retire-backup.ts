@@ -1,12 +1,13 @@
 import { CodedError } from '../../errors/coded-error.js'
 import type { Backup } from '../../openstack/cinder.js'
+import { orNull } from '../../openstack/or-null.js'
 import type { CopyContext } from '../target.js'
 import { stuckWatch } from './abandoned.js'
 import { servicesDown, backupServices } from './backup-services.js'
 import { driverOf } from './driver.js'
 import type { OwnBackup } from './own-backups.js'
 import { pollUntil } from './poll-until.js'
-import { hasCode, orNull, type Setting } from './setting.js'
+import { hasCode, type Setting } from './setting.js'
 
 const requestsToDelete = 3
 

@@ -1,4 +1,5 @@
 import type { Backup, Volume } from '../../openstack/cinder.js'
+import { orNull } from '../../openstack/or-null.js'
 import type { CopyContext } from '../target.js'
 import { deleteVolume } from './delete-volume.js'
 import { findOrCreate } from './find-or-create.js'
@@ -7,7 +8,7 @@ import { scratchName } from './names.js'
 import type { OwnBackup } from './own-backups.js'
 import { pollUntil } from './poll-until.js'
 import { forgetScratch, notedScratch, noteScratch } from './scratch-note.js'
-import { hasCode, orNull, type Setting } from './setting.js'
+import { hasCode, type Setting } from './setting.js'
 import { waitForVolume } from './temporary-volume.js'
 
 /** Our scratch volumes of an archive: by name and mark, or by what the archive's backups say about them. */

@@ -32,16 +32,3 @@ export const realSleep: Sleep = async (ms, signal) => {
 export function hasCode(error: unknown, code: CodedError['code']): boolean {
   return error instanceof CodedError && error.code === code
 }
-
-/** The object, or null when Cinder says that it does not exist. */
-export async function orNull<T>(
-  code: 'CK-VOLUME-GONE' | 'CK-SNAPSHOT-GONE' | 'CK-BACKUP-GONE',
-  get: () => Promise<T>,
-): Promise<T | null> {
-  try {
-    return await get()
-  } catch (error) {
-    if (hasCode(error, code)) return null
-    throw error
-  }
-}

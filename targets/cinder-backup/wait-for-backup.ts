@@ -1,10 +1,11 @@
 import { CodedError } from '../../errors/coded-error.js'
 import type { Backup } from '../../openstack/cinder.js'
+import { orNull } from '../../openstack/or-null.js'
 import type { CopyContext } from '../target.js'
 import { stuckWatch } from './abandoned.js'
 import { backupServices } from './backup-services.js'
 import { pollUntil } from './poll-until.js'
-import { orNull, type Setting } from './setting.js'
+import type { Setting } from './setting.js'
 
 const unsettled = new Set(['creating', 'restoring', 'deleting'])
 /** Only then is it worth asking whether anybody works on it. */
