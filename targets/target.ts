@@ -199,7 +199,10 @@ export interface Target {
   ): Promise<Fit>
   /** @param base the copy to build upon, or null for a full one; a target may ignore it */
   writeCopy(capture: Capture, base: Copy | null, context: CopyContext, options?: WriteOptions): Promise<WrittenCopy>
-  /** Only reads the copy; what it found may be written down beside it. @param capture while it still exists; without it the recorded root hash is compared */
+  /**
+   * Only reads the copy; what it found may be written down beside it.
+   * @param capture while it still exists; without it the recorded root hash is compared
+   */
   verifyCopy(copy: Copy, capture: Capture | null, context: CopyContext): Promise<Verification>
   /** Writes state, root hash, reason and time on the target itself, so that a rebuild finds them. */
   markCopy(

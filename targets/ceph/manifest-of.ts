@@ -1,4 +1,5 @@
 import type { Manifest } from './manifest.js'
+import { piecesOf } from './tree-store.js'
 import type { WriteJob, Written } from './write-job.js'
 
 /** @param copySnapshot the RBD snapshot that holds the bytes */
@@ -34,7 +35,7 @@ export function manifestOf(
     copySnapshot,
     hashedBytes: sizeBytes,
     rootHash,
-    pieces: Math.ceil(Math.ceil(sizeBytes / (4 * 2 ** 20)) / pieceLeaves),
+    pieces: piecesOf(sizeBytes, pieceLeaves),
     pieceLeaves,
     read,
     wholeObject,
