@@ -215,14 +215,16 @@ async function freeLane({ entity }: ArchiveRequest, target: string): Promise<voi
   }
 }
 
+/** After these it is not known what was done. */
+const unclearCodes = ['CK-CANCELLED', 'CK-TIMED-OUT', 'CK-CLOUD-ANSWER-LOST']
+
 /** Whether something was asked for under a freeze, or is by its server's workflow, of which nothing was heard. */
 function mayHaveMade({ freezing = [] }: ArchiveOutcome): boolean {
-  const unclear = ['CK-TIMED-OUT', 'CK-CANCELLED', 'CK-CLOUD-ANSWER-LOST', 'CK-UNEXPECTED', noGroup]
+  const unclear = [...unclearCodes, 'CK-UNEXPECTED', noGroup]
   return freezing.some((reason) => unclear.some((code) => reason.startsWith(code)))
 }
 
 /** Whether a snapshot may have been asked for without our knowing what became of it. */
 function mayAppearLater(error: unknown): boolean {
-  const unclear = ['CK-CANCELLED', 'CK-TIMED-OUT', workerAway, 'CK-CLOUD-ANSWER-LOST']
-  return unclear.includes(failureOf(error).code) || hadEarlierAttempts(error)
+  return [...unclearCodes, workerAway].includes(failureOf(error).code) || hadEarlierAttempts(error)
 }

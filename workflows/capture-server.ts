@@ -24,6 +24,7 @@ import {
   serverHintSignal,
   type ServerReport,
 } from './server-messages.js'
+import { releasing } from './release-archive.js'
 import { novaLeft, novaName, releaseByNova } from './release-by-nova.js'
 import { snapshotFrozen } from './snapshot-frozen.js'
 
@@ -187,10 +188,8 @@ async function releaseMember(member: GroupMember, { byNova, reasons }: FreezeRes
   const capturedBy = byNova ? undefined : member.capturedBy
   const { releaseCapture } = proxyActivities<Pick<ControlActivities, 'releaseCapture'>>({
     ...(capturedBy !== undefined && { taskQueue: capturedBy.queue }),
-    startToCloseTimeout: '30 minutes',
+    ...releasing,
     scheduleToCloseTimeout: '1 hour',
-    heartbeatTimeout: '30 seconds',
-    retry: { initialInterval: '2 seconds', backoffCoefficient: 2, maximumAttempts: 5 },
   })
   const place = capturedBy?.place
   const summary = `remove the snapshot of ${named(member)}, for which nobody waits any more`

@@ -12,7 +12,8 @@ import { showArchive } from './show-archive.js'
 import { snapshotName } from './take-capture.js'
 import { unclearFor } from './unclear-for.js'
 
-const releasing = {
+/** How patient the removal of a capture is. */
+export const releasing = {
   startToCloseTimeout: '30 minutes',
   heartbeatTimeout: '30 seconds',
   // a clone that came late holds the snapshot: then temporaries are removed again

@@ -53,21 +53,19 @@ async function snapshotAttached(members: FreezeMember[], before: FreezePlan): Pr
   if (served.members.length === 0) return byNova(running.members, before, [...running.reasons, ...served.reasons])
   const others = [...running.reasons, ...served.reasons]
   const { servers, limitSeconds } = before
-  const haveAll = (some: FreezeServer[]) => (volumeId: string) =>
-    holders(volumeId, before).every((server) => some.includes(server))
+  const heldBy = (some: FreezeServer[]) =>
+    served.members.filter(({ volumeId }) => holders(volumeId, before).every((server) => some.includes(server)))
   const { result, kept, reasons } = await underFreeze(allHolders(served.members, before), limitSeconds, {
-    needs: (frozen) => served.members.some(({ volumeId }) => haveAll(frozen)(volumeId)),
-    act: async (frozen, withinMs) => {
-      const some = served.members.filter(({ volumeId }) => haveAll(frozen)(volumeId))
-      return snapshotTogether(some, { limitSeconds, withinMs })
-    },
+    heldBy,
+    act: async (some, withinMs) => snapshotTogether(some, { limitSeconds, withinMs }),
   })
   const isAway = result === null && reasons.every((reason) => reason.startsWith(agentAway))
   // one that died a moment ago was taken for alive
   if (isAway && others.length === 0) return byNova(served.members, before, reasons)
   // whoever cleans up must know of a snapshot that may still appear, whatever became of the freeze
   const { taken, failed } = result ?? { taken: [], failed: [] }
-  const lasting = taken.filter(({ volumeId }) => haveAll(kept)(volumeId))
+  const lasted = heldBy(kept)
+  const lasting = taken.filter(({ volumeId }) => lasted.some((member) => member.volumeId === volumeId))
   if (lasting.length === 0) return none([...others, ...failed, ...reasons], servers)
   const still = await stillAttached(lasting, before, members)
   return { ...still, reasons: [...others, ...failed, ...reasons, ...still.reasons] }

@@ -23,11 +23,11 @@ interface Failure {
 export const agentAway = 'CK-QUIESCE-AGENT-AWAY'
 
 /** What is done under a freeze. */
-export interface ActUnderFreeze<T> {
-  /** Whether these servers are enough for it to be of use. */
-  needs: (frozen: FreezeServer[]) => boolean
+export interface ActUnderFreeze<M, T> {
+  /** What it can be done with when these servers are frozen; with nothing it is not begun. */
+  heldBy: (frozen: FreezeServer[]) => M[]
   /** @param withinMs so long it may take: then the agents are about to thaw */
-  act: (frozen: FreezeServer[], withinMs: number) => Promise<T>
+  act: (some: M[], withinMs: number) => Promise<T>
 }
 
 /** What an act under a freeze gave, and which servers were frozen from before it until after it. */
@@ -45,10 +45,10 @@ export interface UnderFreeze<T> {
  * has frozen), and never again after its answer was lost: its token is given back in any case, after which the agent freezes
  * for it no more. What keeps a guest from staying frozen is the agent's own watchdog, not this.
  */
-export async function underFreeze<T>(
+export async function underFreeze<M, T>(
   servers: FreezeServer[],
   limitSeconds: number,
-  acts: ActUnderFreeze<T>,
+  acts: ActUnderFreeze<M, T>,
 ): Promise<UnderFreeze<T>> {
   for (let tries = 1; ; tries += 1) {
     const isLast = tries === alreadyFrozen.tries
@@ -59,10 +59,10 @@ export async function underFreeze<T>(
   }
 }
 
-async function freezeOnce<T>(
+async function freezeOnce<M, T>(
   servers: FreezeServer[],
   limitSeconds: number,
-  { needs, act }: ActUnderFreeze<T>,
+  { heldBy, act }: ActUnderFreeze<M, T>,
   isLast: boolean,
 ): Promise<UnderFreeze<T> & { isBusy: boolean }> {
   // the ledger of a host that runs two of them knows a freeze by its token
@@ -84,8 +84,9 @@ async function freezeOnce<T>(
     frozen = servers.filter((server) => answers.get(server) === null)
     for (const server of servers) if (!frozen.includes(server)) failures.push(answers.get(server) ?? tooSlow(server))
     const withinMs = limitSeconds * 1000 * actWithin - (Date.now() - askedAt)
-    if (needs(frozen) && (isLast || !isBusy(failures))) {
-      if (withinMs > 0) result = await act(frozen, withinMs)
+    const some = heldBy(frozen)
+    if (some.length > 0 && (isLast || !isBusy(failures))) {
+      if (withinMs > 0) result = await act(some, withinMs)
       else failures.push(noTime(limitSeconds))
     }
   } catch (error) {

@@ -19,15 +19,14 @@ export function replaceCopies(state: VolumeState, target: string, copies: Copy[]
  * that was reset made another capture, and so another point. Of two copies on one target the verified one counts.
  */
 export function putCopy(state: VolumeState, copy: Copy): void {
-  const point = state.points.find((one) => one.point === copy.point && one.archiveId === copy.archiveId)
+  const point = filedUnder(state, copy)
   if (point === undefined) {
     state.points.push(pointOf(copy))
     state.points.sort((a, b) => b.capturedAt.localeCompare(a.capturedAt))
     return
   }
   const known = point.copies.find(({ target }) => target === copy.target)
-  const isAnother = known !== undefined && JSON.stringify(known.ref) !== JSON.stringify(copy.ref)
-  if (isAnother && known.state === 'verified') return
+  if (known?.state === 'verified' && !areSame(known, copy)) return
   point.rootHash ??= copy.rootHash
   point.copies = [...point.copies.filter(({ target }) => target !== copy.target), copy]
 }
@@ -37,12 +36,19 @@ export function putCopy(state: VolumeState, copy: Copy): void {
  * be bad since then was told by itself, and stands.
  */
 export function putArchived(state: VolumeState, copy: Copy): void {
-  const { point, archiveId, target, ref } = copy
-  const its = state.points.find((one) => one.point === point && one.archiveId === archiveId)
-  const known = its?.copies.find((one) => one.target === target)
-  const isSame = known !== undefined && JSON.stringify(known.ref) === JSON.stringify(ref)
-  if (isSame && isBad(known) && (copy.state === 'verified' || copy.state === 'unverified')) return
+  const known = filedUnder(state, copy)?.copies.find(({ target }) => target === copy.target)
+  const isFoundBad = known !== undefined && isBad(known) && areSame(known, copy)
+  if (isFoundBad && (copy.state === 'verified' || copy.state === 'unverified')) return
   putCopy(state, copy)
+}
+
+function filedUnder({ points }: VolumeState, { point, archiveId }: Copy): RecoveryPoint | undefined {
+  return points.find((one) => one.point === point && one.archiveId === archiveId)
+}
+
+/** Whether both are words about the same thing on the target. */
+function areSame(one: Copy, other: Copy): boolean {
+  return JSON.stringify(one.ref) === JSON.stringify(other.ref)
 }
 
 /** What an archive tells before its end; left out where it has not the shape of a copy. */
