@@ -51,7 +51,7 @@ async function run(cli: Cli, client: Client, applied: AppliedPolicies): Promise<
   for (;;) {
     const description = await describeWorkflow(client, workflowId)
     if (description !== null && description.status.name !== 'RUNNING') break
-    tell(description === null ? 'starting' : progressOf(description, meterOf))
+    tell(`reconcile: ${description === null ? 'starting' : progressOf(description, meterOf)}`)
     await pause(pollMs, cli.signal, `It goes on: ${workflowId}`)
   }
   try {

@@ -16,9 +16,7 @@ describe('a throttle', () => {
       }),
     )
     // 6,000 bytes, a quarter of a second of them at once
-    const tookMs = performance.now() - began
-    expect(tookMs).toBeGreaterThan(330)
-    expect(tookMs).toBeLessThan(3000)
+    expect(performance.now() - began).toBeGreaterThan(330)
   })
 
   it('forgives nothing that was not moved before: a pause is no credit', async () => {

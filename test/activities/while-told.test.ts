@@ -13,10 +13,10 @@ const work = (ended: string[]) => async (signal: AbortSignal) => {
 
 it('stops, and has stopped, before the server takes it for dead', async () => {
   const ended: string[] = []
-  const began = performance.now()
+  const dead = setTimeout(() => ended.push('taken for dead'), 3000)
   const away = async () => Promise.reject(new Error('away'))
   await expect(whileTold(away, 3000, never, work(ended))).rejects.toMatchObject({ code: 'CK-TEMPORAL-SILENT' })
-  expect(performance.now() - began).toBeLessThan(3000)
+  clearTimeout(dead)
   expect(ended).toEqual(['ended'])
 })
 
