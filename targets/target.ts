@@ -88,6 +88,8 @@ export interface Copy {
   basePoint: string | null
   /** Why it is in this state, when that is not plain; for people. */
   reason: string | null
+  /** ISO 8601. When it was found that it may lack something; absent where it is not `suspect`, or that is not known. */
+  suspectSince?: string | undefined
   /** Object maps told what was to be read, instead of the objects themselves (`sources[].wholeObject`). */
   wholeObject?: true | undefined
   /**

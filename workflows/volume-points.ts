@@ -139,12 +139,17 @@ export function isFirstCopy(points: RecoveryPoint[], targets: string[]): boolean
 
 /**
  * A newer word about a copy that was read back again. One of a point that left the state is known by its target alone, but
- * that it is bad is remembered until a later point is verified, or this copy after all.
+ * that it is bad is remembered until a later point is verified, or this copy after all. What was known is no news.
  */
 export function changeCopy(state: VolumeState, copy: Copy, now: number): void {
   const { point, target } = copy
-  if (isBad(copy)) state.foundBad = { point, target, at: new Date(now).toISOString() }
-  else if (state.foundBad?.point === point && state.foundBad.target === target) state.foundBad = null
+  const before = filedUnder(state, copy)?.copies.find((one) => one.target === target)
+  const isKnown = before !== undefined && isBad(before) && areSame(before, copy)
+  // suspects are told with each archive, long after they were found
+  const at = copy.suspectSince ?? new Date(now).toISOString()
+  if (isBad(copy)) {
+    if (!isKnown && (state.foundBad === null || state.foundBad.at <= at)) state.foundBad = { point, target, at }
+  } else if (state.foundBad?.point === point && state.foundBad.target === target) state.foundBad = null
   const known = state.points.some((one) => one.point === point && one.archiveId === copy.archiveId)
   if (!known && state.trimmed) return
   putCopy(state, copy)

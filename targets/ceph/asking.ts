@@ -91,6 +91,11 @@ export function saysMissing(error: unknown): boolean {
   return error instanceof CommandFailed && error.exitCode === 2
 }
 
+/** EIO: every replica of an object is damaged. */
+export function saysUnreadable(error: unknown): boolean {
+  return error instanceof CommandFailed && error.exitCode === 5
+}
+
 export function isImageMissing(error: unknown): boolean {
   return error instanceof CodedError && error.code === 'CK-SOURCE-IMAGE-MISSING'
 }

@@ -21,12 +21,14 @@ interface Where {
 /** Writes down what a reading of the copy showed: damage first, so that it is known of even if nobody lives to mark the copy. */
 export async function keepReading(
   where: Where,
-  { key, manifest }: Pick<StoredCopy, 'key' | 'manifest'>,
+  { key, manifest, reading: before }: Pick<StoredCopy, 'key' | 'manifest' | 'reading'>,
   found: Omit<Reading, 'copySnapshotId'>,
 ): Promise<void> {
   const { asking, seals } = where
   const { image, copySnapshot } = manifest
-  if (found.state === 'damaged') await keepDamage(where, manifest)
+  // the same again says nothing of what was written and read since
+  const isKnown = before?.state === 'damaged' && before.leaf === found.leaf
+  if (found.state === 'damaged' && !isKnown) await keepDamage(where, manifest)
   const body: Reading = { ...found, copySnapshotId: copySnapshot.id }
   await setMeta(asking, image, readingMeta(key), seals.seal('reading', `${image}@${key}`, body))
 }
@@ -41,7 +43,8 @@ export async function keepDamage({ setting, asking, seals }: Where, { image, poi
  * Whether the bytes of a copy are known, so that another one may share them: it is there, verified, and its reading began
  * when all damage of the image was known that is known now.
  */
-export function isProof({ damage }: Pick<ImageState, 'damage'>, { isThere, mark, reading }: StoredCopy): boolean {
-  if (!isThere || mark.state !== 'verified') return false
+export function isProof({ damage }: Pick<ImageState, 'damage'>, copy: StoredCopy): boolean {
+  const { isThere, mark, reading, missed } = copy
+  if (!isThere || mark.state !== 'verified' || missed !== null) return false
   return damage === null || (reading?.state === 'verified' && reading.since === damage.id)
 }

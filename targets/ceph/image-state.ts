@@ -3,6 +3,7 @@ import { isImageMissing, type Asking } from './asking.js'
 import { findSnapshot, listSnapshots, type CopySnapshot } from './copy-snapshots.js'
 import { readMeta } from './image-meta.js'
 import {
+  allMissedSchema,
   damageSchema,
   manifestSchema,
   markSchema,
@@ -10,12 +11,14 @@ import {
   writerSchema,
   type Damage,
   type Manifest,
+  type Missed,
   type Reading,
   type StoredMark,
   type Writer,
 } from './manifest.js'
-import { damageMeta, keyOf, keysIn, manifestMeta, markMeta, readingMeta, writerMeta } from './names.js'
+import { damageMeta, keyOf, keysIn, manifestMeta, markMeta, missedMeta, readingMeta, writerMeta } from './names.js'
 import type { Seals } from './seal.js'
+import { missedBy } from './suspects.js'
 
 export interface StoredCopy {
   key: string
@@ -25,6 +28,8 @@ export interface StoredCopy {
   reading: Reading | null
   /** Whether the RBD snapshot that the manifest names is there, with its id. */
   isThere: boolean
+  /** What it may lack; null for nothing. */
+  missed: Missed | null
 }
 
 export interface ImageState {
@@ -35,6 +40,8 @@ export interface ImageState {
   writer: Writer | null
   /** The last that was found; null when none of its copies ever was. */
   damage: Damage | null
+  /** What the source left out, one record for each lineage. */
+  missed: Missed[]
   /** Manifests that are not trusted, with the reason: nothing of theirs is used or removed. */
   unreadable: { key: string; why: string }[]
 }
@@ -69,12 +76,15 @@ export function understandImage(
       const isThere = findSnapshot(snapshots, name)?.id === id
       const mark = readMark(seals, image, manifest, meta.get(markMeta(key)))
       const reading = readReading(seals, image, manifest, meta.get(readingMeta(key)))
-      copies.push({ key, manifest, mark, reading, isThere })
+      copies.push({ key, manifest, mark, reading, isThere, missed: null })
     }
   }
   copies.sort((a, b) => a.manifest.capturedAt.localeCompare(b.manifest.capturedAt))
+  const missed = readMissed(seals, image, meta.get(missedMeta), copies)
+  for (const one of copies) one.missed = missedBy(one.manifest, missed)
   const writer = readWriter(seals, image, meta.get(writerMeta))
-  return { image, snapshots, copies, writer, damage: readDamage(seals, image, meta.get(damageMeta)), unreadable }
+  const damage = readDamage(seals, image, meta.get(damageMeta))
+  return { image, snapshots, copies, writer, damage, missed, unreadable }
 }
 
 function readManifest(seals: Seals, image: string, key: string, text: string): Manifest | string {
@@ -114,6 +124,18 @@ function readDamage(seals: Seals, image: string, text: string | undefined): Dama
   const damage = 'body' in opened ? damageSchema.safeParse(opened.body).data : undefined
   // one that cannot be read is no reason to believe what was found before it
   return damage ?? { id: 'unreadable', at: '', point: '' }
+}
+
+function readMissed(seals: Seals, image: string, text: string | undefined, copies: StoredCopy[]): Missed[] {
+  if (text === undefined) return []
+  const opened = seals.open('missed', image, text)
+  const parsed = 'body' in opened ? allMissedSchema.safeParse(opened.body).data : undefined
+  if (parsed !== undefined) return parsed.all
+  // which of them cannot be told any more
+  const reason = 'the record of what the source left out cannot be read'
+  return [...new Set(copies.map(({ manifest }) => manifest.lineage))].map((lineage) => {
+    return { lineage, since: '', at: '', reason }
+  })
 }
 
 function readWriter(seals: Seals, image: string, text: string | undefined): Writer | null {

@@ -48,7 +48,8 @@ export function manifestOf(
             point: old.point,
             copySnapshot: old.copySnapshot,
           },
-    round: isNext ? old.round + 1 : 0,
+    // also of one that was read whole against another: what it took from there is read back in turn
+    round: old === undefined ? 0 : old.round + 1,
     lineage: isNext ? old.lineage : capture.point,
     compare,
     comparedAt: isNext

@@ -43,8 +43,9 @@ export const manifestSchema = z.object({
   wholeObject: z.boolean().default(false),
   /** The copy, verified by then, whose bytes this one shares; null when it stands alone. */
   base: copyKey.extend({ copySnapshot: rbdSnapshot }).nullable(),
-  /** Copies since the source was last read whole, 0 for that one; and that one's point. */
+  /** Copies one upon the other since the one that stands alone, 0 for that one: it tells which leaves are in their turn. */
   round: count,
+  /** The point for which the source was last read whole. */
   lineage: text,
   /** One in so many unchanged leaves was compared with the source. */
   compare: z.number().int().positive(),
@@ -75,6 +76,8 @@ export const readingSchema = z.object({
   since: maybe,
   /** A leaf was written for this copy and is other bytes: a difference left something out. */
   isMissed: z.boolean(),
+  /** The leaf that is other bytes or cannot be read; null where something else is wrong, or nothing. */
+  leaf: count.nullable(),
   copySnapshotId: count,
 })
 export type Reading = z.infer<typeof readingSchema>
@@ -88,6 +91,18 @@ export const damageSchema = z.object({
   point: text,
 })
 export type Damage = z.infer<typeof damageSchema>
+
+/** Which copies may lack a block that the source left out: of a lineage, those that were captured since. */
+const missedSchema = z.object({
+  lineage: text,
+  /** The last capture that the block may have been compared at. */
+  since: text,
+  /** When that was found, and how; for people. */
+  at: text,
+  reason: text,
+})
+export type Missed = z.infer<typeof missedSchema>
+export const allMissedSchema = z.object({ all: z.array(missedSchema) })
 
 /** Who writes to the image now, and how far a first copy has come. */
 export const writerSchema = z.object({

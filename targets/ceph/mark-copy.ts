@@ -19,24 +19,14 @@ export async function markCopy(setting: CephSetting, copy: Copy, verdict: Mark, 
     const { image, copySnapshot } = stored.manifest
     // the mark is of what was read: a copy that was written anew since then was not
     if (String(copySnapshot.id) !== copy.ref['snapshotId']) throw copyGone(copy, 'was written anew since')
-    const mark = judged(stored, verdict)
     // before the mark; whoever read the copy has written it down already
     const isNews =
       verdict.state === 'damaged' && stored.mark.state !== 'removing' && stored.reading?.state !== 'damaged'
     if (isNews) await keepDamage({ setting, asking, seals }, stored.manifest)
-    await writeMark(asking, seals, stored, mark)
-    return {
-      ...toCopy(setting, { ...stored, mark: { ...mark, copySnapshotId: copySnapshot.id } }),
-      ...mark,
-      ref: { ...copy.ref, image },
-    }
+    await writeMark(asking, seals, stored, verdict)
+    const marked = toCopy(setting, { ...stored, mark: { ...verdict, copySnapshotId: copySnapshot.id } })
+    return { ...marked, rootHash: verdict.rootHash, ref: { ...copy.ref, image } }
   })
-}
-
-/** Its own tree proves what a copy holds, not that nothing was missed: a suspect copy is never a verified one again. */
-function judged({ mark }: StoredCopy, verdict: Mark): Mark {
-  const { state, verifiedAt, reason } = mark
-  return state === 'suspect' && verdict.state === 'verified' ? { ...verdict, state, verifiedAt, reason } : verdict
 }
 
 export async function writeMark(

@@ -63,13 +63,15 @@ export function markMeta(key: string): string {
 
 export const damageMeta = 'ck.damage'
 
+export const missedMeta = 'ck.missed'
+
 export function readingMeta(key: string): string {
   return `ck.${key}.reading`
 }
 
 /** Whether a record only says something of copies: without any copy it says nothing. */
 export function isAboutCopies(meta: string): boolean {
-  return meta === damageMeta || /^ck\..+\.(mark|reading)$/.test(meta)
+  return meta === damageMeta || meta === missedMeta || /^ck\..+\.(mark|reading)$/.test(meta)
 }
 
 /** The keys of all manifests among an image's metadata. */

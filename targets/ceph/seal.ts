@@ -10,7 +10,7 @@ import { z } from 'zod'
 import { CodedError } from '../../errors/coded-error.js'
 import { canonicalJson } from './canonical-json.js'
 
-export type SealKind = 'manifest' | 'mark' | 'writer' | 'reading' | 'damage'
+export type SealKind = 'manifest' | 'mark' | 'writer' | 'reading' | 'damage' | 'missed'
 
 export interface Seals {
   seal(kind: SealKind, image: string, body: unknown): string

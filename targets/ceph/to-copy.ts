@@ -4,7 +4,9 @@ import type { CephSetting } from './setting.js'
 
 /** A copy as the contract describes it. */
 export function toCopy({ name, options }: Pick<CephSetting, 'name' | 'options'>, stored: StoredCopy): Copy {
-  const { manifest, mark, isThere } = stored
+  const { manifest, mark, missed, isThere } = stored
+  const state = stateOf(stored)
+  const doubt = state === 'suspect' ? missed : null
   const hashedBytes =
     mark.hashedBytes ?? (manifest.hashedBytes === manifest.sizeBytes ? undefined : manifest.hashedBytes)
   return {
@@ -28,21 +30,24 @@ export function toCopy({ name, options }: Pick<CephSetting, 'name' | 'options'>,
       snapshot: manifest.copySnapshot.name,
       snapshotId: String(manifest.copySnapshot.id),
     },
-    state: stateOf(stored),
+    state,
     rootHash: mark.rootHash ?? manifest.rootHash,
     ...(hashedBytes !== undefined && { hashedBytes }),
     verifiedAt: mark.verifiedAt,
     writtenBytes: manifest.writtenBytes,
     storedBytes: null,
     basePoint: manifest.read === 'changes' ? (manifest.base?.point ?? null) : null,
-    reason: isThere || mark.state === 'removing' ? mark.reason : 'its RBD snapshot is gone',
+    reason: isThere || mark.state === 'removing' ? (doubt?.reason ?? mark.reason) : 'its RBD snapshot is gone',
+    ...(doubt !== null && doubt.at !== '' && { suspectSince: doubt.at }),
     ...(manifest.wholeObject && { wholeObject: true }),
     sourceComparedSince: manifest.comparedAt[0] ?? manifest.capturedAt,
   }
 }
 
-function stateOf({ mark, isThere }: StoredCopy): Copy['state'] {
+/** Its own tree proves what a copy holds, not that nothing was missed: no verdict makes a suspect copy a verified one. */
+function stateOf({ mark, missed, isThere }: StoredCopy): Copy['state'] {
   if (mark.state === 'removing') return 'removing'
-  if (!isThere) return 'damaged'
+  if (!isThere || mark.state === 'damaged') return 'damaged'
+  if (missed !== null) return 'suspect'
   return mark.state === 'writing' ? 'unverified' : mark.state
 }

@@ -7,7 +7,7 @@ import { gunzip, gzip } from 'node:zlib'
 import { CodedError } from '../../errors/coded-error.js'
 import { leafHashBytes } from '../../source/hash-fold.js'
 import { leafCount, rootOfLeaves } from '../../source/root-of-leaves.js'
-import { ask, placeOf, type Asking } from './asking.js'
+import { ask, placeOf, saysUnreadable, type Asking } from './asking.js'
 import type { StoredCopy } from './image-state.js'
 import type { Manifest } from './manifest.js'
 import { treeObject } from './names.js'
@@ -25,10 +25,12 @@ export async function writePiece(asking: Asking, key: string, index: number, lea
   await ask(asking, 'putObject', { place: placeOf(asking.access), name: treeObject(key, index), bytes })
 }
 
-/** null when it is not there. @throws CodedError `CK-TREE-DAMAGED` when it is no piece of a tree */
+/** null when it is not there. @throws CodedError `CK-TREE-DAMAGED` when it is no piece of a tree, or cannot be read */
 export async function readPiece(asking: Asking, key: string, index: number): Promise<Buffer | null> {
   const name = treeObject(key, index)
-  const packed = await ask(asking, 'getObject', { place: placeOf(asking.access), name })
+  const packed = await ask(asking, 'getObject', { place: placeOf(asking.access), name }).catch((error: unknown) => {
+    throw saysUnreadable(error) ? pieceDamaged(name) : error
+  })
   if (packed === null) return null
   try {
     const leaves = await decompress(packed, { maxOutputLength: 64 * 2 ** 20 })

@@ -1,6 +1,5 @@
 /** Reads a copy back from its RBD snapshot and compares it, leaf by leaf, with the tree that was made from the source. */
 import { CodedError } from '../../errors/coded-error.js'
-import { CommandFailed } from '../../source/command-errors.js'
 import { leafBytes, leafHashBytes, zeroLeafHash } from '../../source/hash-fold.js'
 import { rootOfLeaves } from '../../source/root-of-leaves.js'
 import type { Copy, CopyContext, Verification } from '../target.js'
@@ -14,6 +13,7 @@ import { extentOf, hashAt } from './leaves.js'
 import type { Manifest } from './manifest.js'
 import { isMissedLeaf, type OtherLeaf } from './missed-leaf.js'
 import { keyOf } from './names.js'
+import { readLeaf, type OpenCopy } from './read-leaf.js'
 import { openSeals, type Seals } from './seal.js'
 import type { CephSetting } from './setting.js'
 import { isTreeWhole, pieceReader, readPieces } from './tree-store.js'
@@ -68,8 +68,9 @@ async function verify(
   if (manifest.installation === setting.installation) {
     // of whether it was read since the last damage was found, the beginning counts
     const since = state.damage?.id ?? null
-    const isMissed = other !== null && (await isMissedLeaf(asking, state, stored, other))
-    await keepReading({ setting, asking, seals }, stored, { state: verification.state, since, isMissed })
+    const isMissed = other !== null && (await isMissedLeaf(asking, state, stored, other, setting.pace.stallMs))
+    const found = { state: verification.state, since, isMissed, leaf: other?.index ?? null }
+    await keepReading({ setting, asking, seals }, stored, found)
   }
   if (manifest.hashedBytes === manifest.sizeBytes) return verification
   return { ...verification, hashedBytes: manifest.hashedBytes }
@@ -89,7 +90,7 @@ async function baseOf(asking: Asking, state: ImageState, { manifest }: StoredCop
 
 interface Judgement {
   verification: Verification & { state: 'verified' | 'damaged' }
-  /** The leaf that was other bytes, if that was what was wrong. */
+  /** The leaf that was other bytes or none, if that was what was wrong. */
   other: OtherLeaf | null
 }
 
@@ -138,7 +139,7 @@ async function readBack(
   const { stallMs } = setting.pace
   const wholeObject = of.isFirst && manifest.wholeObject && open.flags === 0
   const unproven = await unprovenLeaves(asking, { ...of, tree, open, wholeObject, stallMs }, context)
-  const reading: Reading = { setting, asking, open: open.open, hashedBytes, readBytes: 0 }
+  const reading: Reading = { asking, open: open.open, hashedBytes, stallMs, readBytes: 0 }
   let first = 0
   for await (const piece of readPieces(tree, key, manifest)) {
     await comparePiece(reading, { first, piece, unproven }, context)
@@ -148,11 +149,7 @@ async function readBack(
   return reading.readBytes
 }
 
-interface Reading {
-  setting: CephSetting
-  asking: Asking
-  open: number
-  hashedBytes: number
+interface Reading extends OpenCopy {
   readBytes: number
 }
 
@@ -181,25 +178,12 @@ async function comparePiece(
 }
 
 async function compareLeaf(reading: Reading, leaf: number, wanted: Buffer, isLikelyHole: boolean): Promise<void> {
-  const { setting, asking, open, hashedBytes } = reading
-  const { stallMs } = setting.pace
-  const given = { from: open, ...extentOf(leaf, hashedBytes), isLikelyHole, to: null, stallMs }
-  const { hash, readBytes } = await ask(asking, 'moveLeaf', given, { timeoutMs: 3 * stallMs }).catch(
-    (error: unknown) => {
-      throw isUnreadable(error)
-        ? new Differs(`the block at ${leaf * leafBytes} cannot be read`, reading.readBytes)
-        : error
-    },
-  )
-  reading.readBytes += readBytes
-  if (wanted.equals(hash)) return
-  const what = `the block at ${leaf * leafBytes} reads back as other bytes than the capture had`
-  throw new Differs(what, reading.readBytes, { index: leaf, wanted: Buffer.from(wanted) })
-}
-
-/** EIO: every replica of it is damaged. */
-function isUnreadable(error: unknown): boolean {
-  return error instanceof CommandFailed && error.exitCode === 5
+  const found = await readLeaf(reading, leaf, isLikelyHole)
+  reading.readBytes += found?.readBytes ?? 0
+  if (found !== null && wanted.equals(found.hash)) return
+  const what = found === null ? 'cannot be read' : 'reads back as other bytes than the capture had'
+  const other = { index: leaf, wanted: Buffer.from(wanted), isRead: found !== null }
+  throw new Differs(`the block at ${leaf * leafBytes} ${what}`, reading.readBytes, other)
 }
 
 /** What is read by its name is this copy only as long as the RBD snapshot of this name is that of the manifest. */

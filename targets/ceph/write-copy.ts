@@ -17,7 +17,7 @@ import { imageName, keyOf, manifestMeta, snapshotNameOf } from './names.js'
 import { mustBeOtherCluster } from './same-cluster.js'
 import { openSeals } from './seal.js'
 import type { CephSetting } from './setting.js'
-import { markSuspects, withSuspects } from './suspects.js'
+import { keepMissed, renewMissed, withSuspects } from './suspects.js'
 import { toCopy } from './to-copy.js'
 import { isTreeWhole, pieceReader, piecesOf, readPieces } from './tree-store.js'
 import { Inherited, writeChanges } from './write-changes.js'
@@ -120,6 +120,7 @@ function imageRemoved(image: string): CodedError {
 
 async function write(job: WriteJob): Promise<Copy> {
   const { setting, capture, context, image, state, part } = job
+  await renewMissed(job)
   await doubtBases(job)
   const finish: Finish = async (head, written) => {
     await makeSnapshot(job, head)
@@ -138,7 +139,7 @@ async function write(job: WriteJob): Promise<Copy> {
       if (!(error instanceof CodedError) || !readsWholeAfter.has(error.code)) throw error
       setting.log.warn({ code: error.code, image, base: base.manifest.point, err: error }, error.message)
       if (!(error instanceof Inherited)) continue
-      await markSuspects(job, base, error.message)
+      await keepMissed(job, base, error.message)
       context.report({ phase: 'a block was missed: reading everything' })
       break
     }
@@ -154,8 +155,8 @@ async function doubtBases(job: WriteJob): Promise<void> {
   const { copies } = job.state
   for (const { manifest } of copies.filter(isMissedChange)) {
     const { base } = manifest
-    const doubted = copies.find(({ key, mark }) => mark.state === 'verified' && base !== null && key === keyOf(base))
-    if (doubted !== undefined) await markSuspects(job, doubted, `${manifest.point}, built upon it, is damaged`)
+    const doubted = copies.find(({ key }) => base !== null && key === keyOf(base))
+    if (doubted !== undefined) await keepMissed(job, doubted, `${manifest.point}, built upon it, is damaged`)
   }
 }
 
@@ -167,7 +168,7 @@ function isMissedChange({ mark, reading }: StoredCopy): boolean {
 /** Differences of the source are believed as long as none is known to have left something out. */
 function isBase({ manifest }: StoredCopy, { copies }: ImageState): boolean {
   const isDoubted = copies.some((one) => {
-    const isWrong = one.mark.state === 'suspect' || isMissedChange(one)
+    const isWrong = one.missed !== null || isMissedChange(one)
     return isWrong && one.manifest.lineage === manifest.lineage
   })
   return manifest.maker === 'rbd' && !isDoubted
@@ -217,5 +218,5 @@ async function commit(job: WriteJob, head: Head, written: Written): Promise<Copy
   const given = { at: head, key: manifestMeta(key), value: seals.seal('manifest', image, manifest) }
   await ask(asking, 'setMeta', given, { image })
   await forgetWriter(asking, image)
-  return toCopy(setting, { key, manifest, mark: unmarked(manifest), reading: null, isThere: true })
+  return toCopy(setting, { key, manifest, mark: unmarked(manifest), reading: null, isThere: true, missed: null })
 }

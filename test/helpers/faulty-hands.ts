@@ -18,6 +18,17 @@ export function before(act: ActName, offset: number, happens: () => Promise<void
   })
 }
 
+/** The record is not written, whatever it would say. */
+export function losing(record: string): Wrap {
+  return (hands) => ({
+    do: async (name, given, timeoutMs) => {
+      const isLost = name === 'setMeta' && (given as { key: string }).key === record
+      if (isLost) throw new Error(`${record} is lost`)
+      return hands.do(name, given, timeoutMs)
+    },
+  })
+}
+
 /** As fast-diff did: a change of the source of which nothing is said. */
 export function missing(isLeftOut: (offset: number) => boolean): Wrap {
   return (hands) => ({

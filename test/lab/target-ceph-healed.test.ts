@@ -25,7 +25,7 @@ afterAll(async () => {
   await bench.end()
 })
 
-const { write, fullVolume, verify, mustBeSame } = fullVolumes(lab, () => bench)
+const { write, fullVolume, copiesOf, verify, mustBeSame } = fullVolumes(lab, () => bench)
 
 /** The volume changes, and is archived; what is called verified must be what was captured. */
 async function archived(id: string): Promise<Copy> {
@@ -95,6 +95,39 @@ describe('a block that is spoiled on the target and never changes on the source'
   )
 })
 
+describe('a block that is spoiled on the target', () => {
+  it('is found in its turn also where the source is read whole each time', async () => {
+    const id = await fullVolume()
+    const { capture } = await archivedBlindly(id)
+    await bench.release(capture)
+    await spoil(id, cold)
+    const states: string[] = []
+    for (let more = 0; more < 4; more += 1) {
+      const { capture: next, copy } = await archivedBlindly(id)
+      expect(copy.basePoint).toBeNull()
+      states.push(copy.state)
+      await bench.release(next)
+      if (copy.state !== 'verified') break
+    }
+    expect(states).toEqual(['verified', 'verified', 'damaged'])
+    const { capture: last, copy } = await archivedBlindly(id)
+    expect(copy).toMatchObject({ state: 'verified', basePoint: null })
+    await mustBeSame(copy, last)
+  })
+
+  it('and that changes on the source makes no copy suspect: nothing was left out there', async () => {
+    const id = await fullVolume()
+    const good = [await archived(id), await archived(id)]
+    await spoil(id, 0)
+    // only a quarter of it is written
+    expect((await archivedBlindly(id)).copy).toMatchObject({ state: 'damaged' })
+    const next = [await archived(id), await archived(id)]
+    expect(next.map(({ basePoint }) => basePoint)).toEqual([null, next[0]?.point])
+    const states = (await copiesOf(id)).map(({ state }) => state)
+    expect(states).toEqual([...good.map(() => 'verified'), 'damaged', 'verified', 'verified'])
+  })
+})
+
 describe('a copy beside one that was found damaged', () => {
   it('is built upon again once it was read back again, and not before', async () => {
     const id = await fullVolume()
@@ -105,6 +138,17 @@ describe('a copy beside one that was found damaged', () => {
     await marked(old, 'damaged')
     await marked(old, 'verified')
     expect(await verify(whole)).toMatchObject({ state: 'verified', readBytes: 16 * leafBytes })
+    expect(await archived(id)).toMatchObject({ state: 'verified', basePoint: whole.point })
+  })
+
+  it('is built upon although that one is read back again, and is as it was', async () => {
+    const id = await fullVolume()
+    const old = await archived(id)
+    await spoil(id, cold)
+    expect(await verify(old)).toMatchObject({ state: 'damaged' })
+    const whole = await archived(id)
+    expect(whole).toMatchObject({ state: 'verified', basePoint: null })
+    expect(await verify(old)).toMatchObject({ state: 'damaged' })
     expect(await archived(id)).toMatchObject({ state: 'verified', basePoint: whole.point })
   })
 })

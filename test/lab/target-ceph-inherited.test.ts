@@ -6,7 +6,7 @@ import { gunzipSync, gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { leafHashBytes } from '../../source/hash-fold.js'
 import { keyOf, treeObject } from '../../targets/ceph/names.js'
-import { before, missing, missingInMap, ofLeaf } from '../helpers/faulty-hands.js'
+import { before, losing, missing, missingInMap, ofLeaf } from '../helpers/faulty-hands.js'
 import { fullVolumes } from '../helpers/full-volumes.js'
 import { labEnvironment, volumeImage } from '../helpers/lab.js'
 import { cephBench, type CephBench } from '../targets/ceph-bench.js'
@@ -46,6 +46,9 @@ describe('inherited: the source leaves out a block that changed', () => {
     expect(second.basePoint).toBe(good.point)
     await write(id, 4 * mib, 4096)
     const third = await bench.captureOf(id)
+    // and is found again when whoever found it died before it was written down
+    const dying = bench.open({ options, wrap: losing('ck.missed') }).writeCopy(third, null, contextFor().context)
+    await expect(dying).rejects.toThrow('ck.missed is lost')
     const whole = await bench.verified(third, { options })
     expect(whole).toMatchObject({ state: 'verified', basePoint: null })
     await mustBeSame(whole, third)
@@ -129,6 +132,12 @@ describe('inherited: the source leaves out a block that changed', () => {
     expect((await copiesOf(id)).map(({ state }) => state)).toEqual(['verified', 'damaged', 'suspect', 'verified'])
     const image = (await bench.imageOf(id)) ?? ''
     expect(await bench.rbd('backup', 'image-meta', 'list', image)).not.toContain(`ck.${keyOf(removed)}.`)
+    // one that reads back after all still lacks what was missed
+    const found = await verify(damaged)
+    expect(found).toMatchObject({ state: 'verified' })
+    const mark = { ...found, state: 'verified' as const, verifiedAt: new Date().toISOString() }
+    expect(await bench.open().markCopy(damaged, mark, contextFor().context)).toMatchObject({ state: 'suspect' })
+    expect((await copiesOf(id)).map(({ state }) => state)).toEqual(['verified', 'suspect', 'suspect', 'verified'])
     // nor does what is left of any of them keep the image
     for (const one of await copiesOf(id)) await bench.open().removeCopy(one, contextFor().context)
     expect(await bench.imageOf(id)).toBeUndefined()

@@ -15,11 +15,14 @@ import {
   keyOf,
   manifestMeta,
   markMeta,
+  missedMeta,
   readingMeta,
   snapshotNameOf,
   writerMeta,
 } from '../../targets/ceph/names.js'
 import { openSeals, type Seals } from '../../targets/ceph/seal.js'
+import type { CephSetting } from '../../targets/ceph/setting.js'
+import { toCopy } from '../../targets/ceph/to-copy.js'
 
 let dir: string
 let seals: Seals
@@ -184,7 +187,7 @@ describe('an image', () => {
   })
 
   describe('of which a copy was found damaged', () => {
-    const reading = { state: 'verified', since: 'd2', isMissed: false, copySnapshotId: 4 }
+    const reading = { state: 'verified', since: 'd2', isMissed: false, leaf: null, copySnapshotId: 4 }
     const sealedReading = (body: unknown) => seals.seal('reading', `${image}@${key}`, body)
     const found = () => ({ [damageMeta]: seals.seal('damage', image, { id: 'd2', at: mark.verifiedAt, point: 'p' }) })
     const verified = () => ({ ...good(), [markMeta(key)]: sealedMark(mark) })
@@ -212,6 +215,49 @@ describe('an image', () => {
       const forged = { [readingMeta(key)]: others.seal('reading', `${image}@${key}`, reading) }
       expect(isProven(stateOf({ ...verified(), ...found(), ...forged }))).toEqual([false])
       expect(isProven(stateOf({ ...verified(), ...its, [damageMeta]: 'x' }))).toEqual([false])
+    })
+  })
+
+  describe('of which a block was missed', () => {
+    const hour = (at: number): string => `2026-11-23T0${at}:00:00.000Z`
+    /** One that was read whole at 1, and copies upon it at 2, 3 and 4; another lineage at 5. */
+    const copies = () =>
+      Object.fromEntries(
+        [1, 2, 3, 4, 5].map((at) => {
+          const read = at === 1 || at === 5 ? ('whole' as const) : ('changes' as const)
+          const of = { capturedAt: hour(at), archiveId: randomUUID(), read, lineage: at === 5 ? 'other' : 'p' }
+          const its = { ...manifest, ...of }
+          return [manifestMeta(keyOf(its)), seals.seal('manifest', image, its)]
+        }),
+      )
+    const missed = (since: number) => ({ all: [{ lineage: 'p', since: hour(since), at: hour(4), reason: 'a trial' }] })
+    const suspectIn = (entries: Record<string, string>) =>
+      stateOf(entries).copies.flatMap((one) =>
+        one.missed === null ? [] : [Number(one.manifest.capturedAt.slice(12, 13))],
+      )
+    const record = (body: unknown) => ({ [missedMeta]: seals.seal('missed', image, body) })
+
+    it('has suspect copies: those of that lineage that were captured since it may have been compared', () => {
+      expect(suspectIn(copies())).toEqual([])
+      expect(suspectIn({ ...copies(), ...record(missed(1)) })).toEqual([2, 3, 4])
+      expect(suspectIn({ ...copies(), ...record(missed(2)) })).toEqual([3, 4])
+    })
+
+    it('has none that proves anything, or is called verified, whatever was found of it alone', () => {
+      const its = { ...manifest, read: 'changes' as const, capturedAt: hour(3) }
+      const all = { [manifestMeta(key)]: seals.seal('manifest', image, its), [markMeta(key)]: sealedMark(mark) }
+      const setting = { name: 'second', options: { pool: 'archives' } } as CephSetting
+      const shown = (state: ImageState) =>
+        state.copies.map((one) => [toCopy(setting, one).state, toCopy(setting, one).suspectSince, isProof(state, one)])
+      expect(shown(stateOf(all))).toEqual([['verified', undefined, true]])
+      expect(shown(stateOf({ ...all, ...record(missed(2)) }))).toEqual([['suspect', hour(4), false]])
+      const damaged = { [markMeta(key)]: sealedMark({ ...mark, state: 'damaged' }) }
+      expect(shown(stateOf({ ...all, ...damaged, ...record(missed(2)) }))).toEqual([['damaged', undefined, false]])
+    })
+
+    it('doubts all that was not read whole when the record cannot be read', () => {
+      expect(suspectIn({ ...copies(), [missedMeta]: 'x' })).toEqual([2, 3, 4])
+      expect(suspectIn({ ...copies(), [missedMeta]: others.seal('missed', image, missed(3)) })).toEqual([2, 3, 4])
     })
   })
 

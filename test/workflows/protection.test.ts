@@ -73,6 +73,37 @@ describe('points to be read back', () => {
     expect(protectionOf(state, found)).toBe('failing')
   })
 
+  it('are no news when an archive tells of them again, long after they were found', () => {
+    const state = known()
+    const hour = (i: number): string => new Date(Date.UTC(2026, 0, 1, i)).toISOString()
+    const suspects = [1, 2].map((i) => ({ ...copy('a', i, 'suspect'), suspectSince: hour(3) }))
+    for (const i of [1, 2]) putCopy(state, copy('a', i))
+    // with the archive that found it: what that captured, it captured before
+    for (const told of suspects) changeCopy(state, told, Date.UTC(2026, 0, 1, 4))
+    putCopy(state, copy('a', 3))
+    expect(protectionOf(state, 0)).toBe('failing')
+    // also when they have left the state
+    for (const trimmed of [false, true]) {
+      if (trimmed) state.points = state.points.filter(({ capturedAt }) => capturedAt > hour(2))
+      state.trimmed = trimmed
+      for (const told of suspects) changeCopy(state, told, Date.UTC(2026, 0, 1, 8))
+      putCopy(state, copy('a', 4))
+      expect(protectionOf(state, 0)).toBe('protected')
+    }
+  })
+
+  it('and are no news when they are read back again', () => {
+    const state = known()
+    for (const i of [1, 3]) putCopy(state, copy('a', i))
+    changeCopy(state, copy('a', 1, 'damaged'), Date.UTC(2026, 0, 1, 2))
+    changeCopy(state, copy('a', 1, 'damaged'), Date.UTC(2026, 0, 1, 8))
+    expect(protectionOf(state, 0)).toBe('protected')
+    // nor do they hide what was found later
+    changeCopy(state, copy('a', 2, 'damaged'), Date.UTC(2026, 0, 1, 9))
+    changeCopy(state, { ...copy('a', 0, 'suspect'), suspectSince: new Date(0).toISOString() }, Date.UTC(2026, 0, 1, 9))
+    expect(protectionOf(state, 0)).toBe('failing')
+  })
+
   it('and are as good as before when the same copy reads back after all', () => {
     const state = known()
     for (const i of [1, 2]) putCopy(state, copy('a', i))
