@@ -33,8 +33,8 @@ const permanent = new Set<string>([
 ])
 
 /**
- * Acts that remove what we made, and those that look at all volumes, are never given up: whoever mends the cloud, or a
- * worker's file, need not think of them.
+ * Acts that remove what we made, those that look at all volumes, and what nothing else would find again are not given up for
+ * what the cloud answers: whoever mends it, or a worker's file, need not think of them.
  */
 const neverGivenUp = new Set([
   'releaseCapture',
@@ -44,6 +44,7 @@ const neverGivenUp = new Set([
   'markCopy',
   'listCopies',
   'beginRebuild',
+  'hintServer',
   'runPolicy',
   'reconcile',
 ])

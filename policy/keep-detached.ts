@@ -1,12 +1,12 @@
 import { detachEvents } from './events.js'
 import { match } from './match.js'
-import { missedDetach } from './missed.js'
+import { unarchivedDetach } from './missed.js'
 import type { AssessInput, Selection } from './policy.js'
 
 /**
  * A policy that selects by server loses a volume with the detach that it wants archived: for that event, and its tries, it
- * still protects what it protected before, if nothing but the server is missing. So it does when `reconcile` finds the detach
- * before a notification tells of it.
+ * still protects what it protected before, if nothing but the server is missing. So it does until a detach is archived that
+ * no notification has told of yet, whatever is asked for in between: whoever finds it then must know by which policy.
  */
 export function keepDetached(selection: Selection, input: AssessInput): Selection {
   const { volume, policies, events, lastPolicy, last } = input
@@ -17,7 +17,7 @@ export function keepDetached(selection: Selection, input: AssessInput): Selectio
   // Nova and Cinder both tell of a detach: the one that the policy does not name must not make it forget the volume
   const event = events.find((one) => detachEvents.includes(one))
   if (kept?.where.server === undefined) return selection
-  const isMissed = input.reconciled && missedDetach(kept, volume, last) !== null
+  const isMissed = unarchivedDetach(kept, volume, last) !== null
   if (event === undefined && !isMissed) return selection
   if (policy !== null && policies.indexOf(policy) < at) return selection
   const { server, ...where } = kept.where

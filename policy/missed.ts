@@ -9,7 +9,8 @@ import type { LastPoint, Policy, VolumeFacts } from './policy.js'
  * @param now milliseconds since the epoch
  */
 export function missed(policy: Policy, volume: VolumeFacts, last: LastPoint | null, now: number): string | null {
-  return missedTime(policy, volume, last, now) ?? missedCreation(policy, last) ?? missedDetach(policy, volume, last)
+  const detach = volume.status === 'available' ? unarchivedDetach(policy, volume, last) : null
+  return missedTime(policy, volume, last, now) ?? missedCreation(policy, last) ?? detach
 }
 
 function missedTime(
@@ -35,13 +36,13 @@ function missedCreation({ name, on }: Policy, last: LastPoint | null) {
     : null
 }
 
-/** As `missed`, of a detachment alone. */
-export function missedDetach(
+/** As `missed`, of the detachment of a volume that no server has attached, in whatever status it is meanwhile. */
+export function unarchivedDetach(
   { name, on }: Policy,
   { status, updatedAt }: VolumeFacts,
   last: LastPoint | null,
 ): string | null {
-  if (!on.some((event) => detachEvents.includes(event)) || status !== 'available') return null
+  if (!on.some((event) => detachEvents.includes(event)) || status === 'in-use') return null
   if (last === null) return `It is detached and has no point, although policy ${name} archives what was detached.`
   // only what changed since: a volume that something holds open is never captured `detached`, however often one tries
   if (updatedAt === null || Date.parse(updatedAt) <= Date.parse(last.capturedAt)) return null

@@ -36,8 +36,11 @@ const { findMembers, callMembers } = proxyActivities<Pick<ControlActivities, 'fi
   ...patience,
   scheduleToCloseTimeout: '2 minutes',
 })
-/** However long Nova is away: nothing else finds what was missed of a server that was shut off. */
-const { hintServer } = proxyActivities<Pick<ControlActivities, 'hintServer'>>(patience)
+/** Nothing else finds what was missed of a server that was shut off; after a day it is too late for that. */
+const { hintServer } = proxyActivities<Pick<ControlActivities, 'hintServer'>>({
+  ...patience,
+  scheduleToCloseTimeout: '1 day',
+})
 
 /** Those who were told by the same schedule come by themselves, one after the other. */
 const comeByThemselves = '5 seconds'
@@ -54,6 +57,8 @@ export async function captureServer(): Promise<ServerReport> {
   const report: ServerReport = { captures: [] }
   const joined = new Map<string, GroupMember>()
   const hints: ServerHint[] = []
+  let telling: Promise<void> | null = null
+  const releases = new Set<Promise<void>>()
   setHandler(joinSignal, (member) => {
     joined.set(member.archive, member)
   })
@@ -62,15 +67,21 @@ export async function captureServer(): Promise<ServerReport> {
   })
   setHandler(serverHintSignal, (given) => {
     hints.push(...given)
+    tellHints()
   })
+  /** Beside captures: by the time that one is over, a server may be gone or run again. */
+  function tellHints(): void {
+    telling ??= CancellationScope.nonCancellable(async () => passOn(serverId, hints)).finally(() => {
+      telling = null
+      if (hints.length > 0) tellHints()
+    })
+  }
   // archives wait for it: they are answered whatever becomes of it
   await CancellationScope.nonCancellable(async () => {
-    let telling: Promise<void> | null = null
-    const isIdle = () => telling === null && hints.length === 0 && joined.size === 0
+    const isIdle = () => telling === null && releases.size === 0 && joined.size === 0
     while (!isIdle()) {
-      if (hints.length > 0) telling ??= passOn(serverId, hints).finally(() => (telling = null))
-      if (joined.size > 0) await captureGroup(serverId, joined, report)
-      else await condition(() => joined.size > 0 || telling === null)
+      if (joined.size > 0) await captureGroup(serverId, joined, { report, releases })
+      else await condition(() => joined.size > 0 || isIdle())
     }
   })
   return report
@@ -85,7 +96,17 @@ async function passOn(serverId: string, hints: ServerHint[]): Promise<void> {
   }
 }
 
-async function captureGroup(serverId: string, joined: Map<string, GroupMember>, report: ServerReport): Promise<void> {
+interface Doings {
+  report: ServerReport
+  /** Of snapshots for which nobody waits any more; the next capture does not wait for them. */
+  releases: Set<Promise<void>>
+}
+
+async function captureGroup(
+  serverId: string,
+  joined: Map<string, GroupMember>,
+  { report, releases }: Doings,
+): Promise<void> {
   const capture = uuid4()
   const group = groupId(serverId, capture)
   const [first] = joined.values()
@@ -103,7 +124,12 @@ async function captureGroup(serverId: string, joined: Map<string, GroupMember>, 
   const volumes = members.map(({ volumeId }) => volumeId).sort()
   report.captures.push({ group, members: volumes, frozen: result.frozen.length, reasons })
   show(group, members, reasons.length > 0 ? reasons : ['All were captured under one freeze.'])
-  await Promise.all(members.map((member) => tell(member, { group, volumes, result, reasons })))
+  const told = await Promise.all(members.map(async (member) => tell(member, { group, volumes, result, reasons })))
+  for (const [at, member] of members.entries()) {
+    if (told[at] === true) continue
+    const release = releaseMember(member, result).finally(() => releases.delete(release))
+    releases.add(release)
+  }
 }
 
 /** Those of another policy, and a second archive of a volume, have a capture of their own, after this one. */
@@ -164,11 +190,11 @@ async function gather(
   return { missing, known }
 }
 
+/** @returns false when the archive waits no longer */
 async function tell(
-  member: GroupMember,
+  { archive, volumeId }: GroupMember,
   { group, volumes, result, reasons }: { group: string; volumes: string[]; result: FreezeResult; reasons: string[] },
-): Promise<void> {
-  const { archive, volumeId } = member
+): Promise<boolean> {
   const frozen = result.frozen.find((one) => one.volumeId === volumeId) ?? null
   // where some were frozen, the others are captured later, each by itself
   const together = result.frozen.length === 0 ? volumes : result.frozen.map((one) => one.volumeId).sort()
@@ -176,10 +202,11 @@ async function tell(
   const captured: Captured = { group, members, frozen, byNova: result.byNova, reasons }
   try {
     await getExternalWorkflowHandle(archive).signal(capturedSignal, captured)
+    return true
   } catch (error) {
     // it was cancelled or terminated, and whoever cleaned up after it may have done so before the snapshot was taken
     log.info('an archive waits no longer', { archive, reason: String(error) })
-    await releaseMember(member, result)
+    return false
   }
 }
 

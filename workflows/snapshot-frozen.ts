@@ -14,6 +14,8 @@ import { agentAway, underFreeze } from './under-freeze.js'
 
 /** Guests stand still meanwhile. */
 const takenWithin = '3 seconds'
+/** Share of the limit: so much later than the snapshots must exist, who takes them must have said so. */
+const toldWithin = 0.1
 
 const { planFreeze } = proxyActivities<Pick<ControlActivities, 'planFreeze'>>({
   startToCloseTimeout: '1 minute',
@@ -151,8 +153,8 @@ async function snapshotTogether(
     [...queues].map(async ([taskQueue, some]) => {
       const acts = proxyActivities<Pick<ControlActivities, 'snapshotTogether'>>({
         ...(taskQueue !== undefined && { taskQueue }),
-        // beyond it the guests are thawed anyway; who prepared it a moment ago takes it at once, or is dead
-        scheduleToCloseTimeout: `${limitSeconds} seconds`,
+        // one that died takes the freeze from no other; who prepared it a moment ago takes it at once, or is dead
+        scheduleToCloseTimeout: withinMs + Math.floor(limitSeconds * 1000 * toldWithin),
         scheduleToStartTimeout: takenWithin,
         retry: { maximumAttempts: 1 },
         cancellationType: ActivityCancellationType.TRY_CANCEL,

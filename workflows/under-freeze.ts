@@ -83,7 +83,7 @@ async function freezeOnce<M, T>(
     else await Promise.all(asking)
     frozen = servers.filter((server) => answers.get(server) === null)
     for (const server of servers) if (!frozen.includes(server)) failures.push(answers.get(server) ?? tooSlow(server))
-    const withinMs = limitSeconds * 1000 * actWithin - (Date.now() - askedAt)
+    const withinMs = Math.floor(limitSeconds * 1000 * actWithin - (Date.now() - askedAt))
     const some = heldBy(frozen)
     if (some.length > 0 && (isLast || !isBusy(failures))) {
       if (withinMs > 0) result = await act(some, withinMs)

@@ -24,7 +24,7 @@ export function wantLater(state: VolumeState, targets: string[], want: Omit<Want
     // a retry that sleeps is overtaken by a newer reason to archive
     const isRipe = waiting?.failures === 0 && waiting.deferrals === 0
     const events = [...new Set([...(waiting?.events ?? []), ...want.events])]
-    const { lastPolicy } = { ...waiting, ...want }
+    const lastPolicy = want.lastPolicy ?? waiting?.lastPolicy
     const next = isRipe ? waiting : { ...want, failures: 0, deferrals: 0 }
     state.wants[target] = { ...next, events, ...(lastPolicy !== undefined && { lastPolicy }) }
   }

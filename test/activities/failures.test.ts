@@ -64,10 +64,11 @@ describe('toFailure', () => {
     expect(failureOf(coded(code))).toMatchObject({ type: code, nonRetryable: false })
   })
 
-  it('never gives up acts that remove what we made, write down what was found, or rebuild', () => {
+  it('never gives up acts that remove what we made, write down what was found, rebuild, or tell what is told once', () => {
     const acts = ['releaseCapture', 'removeTemporaries', 'undoArchive', 'markCopy', 'listCopies', 'beginRebuild']
-    for (const act of acts) {
-      expect(failureOf(coded('CK-CLOUD-FORBIDDEN'), act), act).toMatchObject({ nonRetryable: false })
+    for (const act of [...acts, 'hintServer']) {
+      for (const code of ['CK-CLOUD-FORBIDDEN', 'CK-CLOUD-NOT-FOUND'] as const)
+        expect(failureOf(coded(code), act), act).toMatchObject({ nonRetryable: false })
     }
     for (const act of ['takeCapture', 'writeCopy', 'verifyCopy', 'assess']) {
       expect(failureOf(coded('CK-CLOUD-FORBIDDEN'), act), act).toMatchObject({ nonRetryable: true })

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -119,6 +119,17 @@ async function thawedWithin(since: number, seconds = limitSeconds + 5): Promise<
   }
 }
 
+/** By the watchdog of each of so many freezes, when its time was up, and not by what watches watchdogs, 3 s later. */
+async function thawedByWatchdogs(count: number): Promise<void> {
+  const said = await waitFor('the agent to tell who thawed', async () => {
+    const lines = (await readFile(cinderkeep.logFile, 'utf8')).split('\n')
+    const thaws = lines.filter((line) => line.includes('CK-QUIESCE-CUT-SHORT') && line.includes(guest.serverId))
+    const ends = thaws.filter((line) => line.includes('the longest allowed'))
+    return ends.length >= count ? thaws : null
+  })
+  expect(said.filter((line) => line.includes('another watchdog'))).toEqual([])
+}
+
 async function capturedAs(count: number): Promise<string | undefined> {
   const points = await Promise.all(guest.volumeIds.map((id) => cinderkeep.pointsWith(id, 'verified', count)))
   const all = new Set(points.map(([point]) => point?.consistency))
@@ -137,6 +148,7 @@ it('thaws when the agent is killed', async () => {
 it('thaws when the worker that takes the snapshot is killed', async () => {
   const since = await betweenFreezeAndThaw(async () => cinderkeep.roles.kill('control'))
   await thawedWithin(since)
+  await thawedByWatchdogs(1)
   cinderkeep.roles.start('control')
   expect(await capturedAs(2)).toBe('crash')
 })
@@ -144,6 +156,7 @@ it('thaws when the worker that takes the snapshot is killed', async () => {
 it('thaws when Temporal is killed', async () => {
   const since = await betweenFreezeAndThaw(async () => temporal.kill())
   await thawedWithin(since)
+  await thawedByWatchdogs(2)
   await temporal.start()
   expect(await capturedAs(3)).toBe('crash')
 })

@@ -65,7 +65,6 @@ describe('assess', () => {
     expect(decide(left).reasons.join(' ')).toMatch(/protected it until volume.detach.end/)
     expect(decide({ ...left, lastPolicy: null })).toMatchObject({ kind: 'none', policy: null })
     expect(decide({ ...left, lastPolicy: 'other' })).toMatchObject({ kind: 'none', policy: null })
-    expect(decide({ ...left, events: ['volume.update.end'] })).toMatchObject({ kind: 'none', policy: null })
     expect(decide({ ...left, volume: volumeFacts({ name: 'log', servers: [] }) })).toMatchObject({ policy: null })
     // of another server it is another's
     const other = volumeFacts({ name: 'data-1', servers: [{ id: 's', name: 'web' }] })
@@ -88,9 +87,34 @@ describe('assess', () => {
     expect(decide(before)).toMatchObject({ kind: 'archive', policy: 'servers' })
     expect(decide(before).reasons.join(' ')).toMatch(/protected it until it was detached/)
     expect(decide({ ...before, last: at('2026-11-25T10:00:01Z') })).toMatchObject({ kind: 'none', policy: null })
-    expect(decide({ ...before, reconciled: false })).toMatchObject({ kind: 'none', policy: null })
     const other = policy('servers', { where: { server: ['db-*'] }, on: [] })
     expect(decide({ ...before, policies: [other] })).toMatchObject({ kind: 'none', policy: null })
+  })
+
+  it.each([
+    ['a person', 'available', { events: [], manual: true, targets: ['x'] }],
+    ['another event', 'available', { events: ['volume.update.end'] }],
+    ['a try that failed', 'available', { events: [], scheduled: true }],
+    ['reconcile, while its status is another', 'backing-up', { events: [], reconciled: true }],
+  ])('forgets no detach that nobody has told of yet when it looks for %s', (_, status, asks) => {
+    const servers = policy('servers', { where: { server: ['db-*'] }, on: ['volume.detach.end'] })
+    const last = { capturedAt: '2026-11-25T09:00:00Z', consistency: 'crash' as const }
+    const facts = { servers: [], updatedAt: '2026-11-25T10:00:00Z' }
+    const given = { policies: [servers], last, volume: volumeFacts({ ...facts, status }) }
+    const { policy: known } = decide({ ...given, ...asks, lastPolicy: 'servers' })
+    const told = { ...given, volume: volumeFacts(facts), lastPolicy: known }
+    expect(decide({ ...told, events: ['volume.detach.end'] })).toMatchObject({ kind: 'archive', policy: 'servers' })
+    expect(decide({ ...told, events: [], reconciled: true })).toMatchObject({ kind: 'archive', policy: 'servers' })
+  })
+
+  it('forgets what nothing tells of: what was archived since, and what only has no server', () => {
+    const servers = policy('servers', { where: { server: ['db-*'] }, on: ['volume.detach.end'] })
+    const last = { capturedAt: '2026-11-25T11:00:00Z', consistency: 'crash' as const }
+    const facts = { servers: [], updatedAt: '2026-11-25T10:00:00Z' }
+    const asks = { policies: [servers], events: ['volume.update.end'], lastPolicy: 'servers' }
+    expect(decide({ ...asks, last, volume: volumeFacts(facts) })).toMatchObject({ kind: 'none', policy: null })
+    const held = volumeFacts({ ...facts, status: 'in-use' })
+    expect(decide({ ...asks, last: null, volume: held })).toMatchObject({ kind: 'none', policy: null })
   })
 
   it('never archives what we made ourselves, not even for a person', () => {

@@ -12,7 +12,7 @@ runInNewContext(text, { polkit: { addRule: (rule: Rule) => rules.push(rule), Res
 const answers = (id: string, user = 'cinderkeep') => rules.map((rule) => rule({ id }, { user }))
 
 it('lets the agent look at guests and freeze them', () => {
-  for (const what of ['connect.read', 'domain.getattr', 'domain.read', 'domain.fs-freeze'])
+  for (const what of ['connect.getattr', 'connect.read', 'domain.getattr', 'domain.read', 'domain.fs-freeze'])
     expect(answers(`org.libvirt.api.${what}`)).toEqual(['yes'])
   expect(answers('org.libvirt.unix.manage')).toEqual(['yes'])
 })

@@ -1,64 +1,20 @@
 /** All volumes of a server under one freeze: each archive joins, and is told its own snapshot. */
 import { randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { hintServer } from '../../activities/hint-server.js'
 import type { FreezeServer } from '../../workflows/freeze-messages.js'
-import type { CaptureServer } from '../../workflows/messages.js'
-import { pointsQuery } from '../../workflows/messages.js'
-import { serverHintSignal, type ServerReport, serverWorkflowId } from '../../workflows/server-messages.js'
-import { fakeAgent, refusal } from '../helpers/fake-agent.js'
-import { eventually, gate, workflowRig, type WorkflowRig } from '../helpers/workflow-rig.js'
+import type { CapturedBy } from '../../workflows/messages.js'
+import { serverWorkflowId } from '../../workflows/server-messages.js'
+import { refusal } from '../helpers/fake-agent.js'
+import { serverRig, type ServerRig } from '../helpers/server-rig.js'
+import { eventually, gate } from '../helpers/workflow-rig.js'
 
-let rig: WorkflowRig
-let agent: Awaited<ReturnType<typeof fakeAgent>>
-let serverId: string
-let other: string
-const wanted = { consistency: { prefer: ['detached', 'frozen', 'crash'], require: 'crash' } } as const
-
+let bench: ServerRig
+let { rig, agent, serverId, other, begin, report } = {} as ServerRig
 beforeEach(async () => {
-  rig = await workflowRig()
-  agent = await fakeAgent(rig)
-  serverId = randomUUID()
-  other = randomUUID()
-  const server = agent.server({ id: serverId })
-  rig.acts.planFreeze = async ({ volumeIds }) => ({
-    servers: [server],
-    attached: volumeIds.map((volumeId) => ({ volumeId, serverIds: [serverId] })),
-    limitSeconds: 30,
-  })
-  rig.acts.findMembers = async () => ({
-    members: [
-      { volumeId: rig.volumeId, name: 'db' },
-      { volumeId: other, name: 'log' },
-    ],
-    leftOut: [],
-    stale: [],
-  })
-  const { snapshotTogether, takeCapture } = rig.acts
-  rig.acts.snapshotTogether = async (request) => {
-    agent.told.push(`snapshots ${request.members.length}`)
-    return snapshotTogether(request)
-  }
-  rig.acts.takeCapture = async (request) => {
-    const capture = await takeCapture(request)
-    const volume = { ...capture.volume, volumeId: request.volumeId }
-    return { ...capture, volume, ...(request.frozenSnapshotId === undefined && { consistency: 'crash' as const }) }
-  }
+  bench = await serverRig()
+  ;({ rig, agent, serverId, other, begin, report } = bench)
 })
-afterEach(async () => {
-  await agent.close()
-  await rig.close()
-})
-
-async function begin(volumeId: string, change: Partial<CaptureServer> = {}, policy = 'all') {
-  const server = { id: serverId, name: 'web', calls: true, ...change }
-  const consistency = { prefer: [...wanted.consistency.prefer], require: wanted.consistency.require }
-  return rig.archive({ consistency, server, policy }, { id: volumeId })
-}
-
-async function report(): Promise<ServerReport> {
-  return rig.temporal.client.workflow.getHandle(serverWorkflowId(serverId)).result() as Promise<ServerReport>
-}
+afterEach(async () => bench.close())
 
 it('are captured together when all have come, and each copy knows the others', async () => {
   const archives = [await begin(rig.volumeId), await begin(other)]
@@ -120,6 +76,33 @@ it('keep what was frozen when the snapshot of one fails', async () => {
   expect(bad?.capture).toMatchObject({ consistency: 'crash', group: good?.capture?.group })
   expect(bad?.capture?.members).toBeUndefined()
   expect(bad?.freezing).toEqual(['CK-SNAPSHOT-FAILED  a test'])
+})
+
+it('keep what was frozen when whoever takes the snapshot of one dies: the guest does not wait for it until its limit', async () => {
+  const plan = rig.acts.planFreeze
+  rig.acts.planFreeze = async (request) => ({ ...(await plan(request)), limitSeconds: 20 })
+  const dead = gate()
+  const { snapshotTogether } = rig.acts
+  rig.acts.snapshotTogether = async (request) => {
+    if (request.members.some(({ volumeId }) => volumeId === other)) await dead.opened
+    return snapshotTogether(request)
+  }
+  let limit: NodeJS.Timeout | undefined
+  let isOver = false
+  agent.acts.freezeServer = async () => {
+    limit = setTimeout(() => (isOver = true), 20_000)
+    return { filesystems: 1 }
+  }
+  agent.acts.thawServer = async () => ({ kept: !isOver, reason: null, heldMs: 1 })
+  const place = { volumeId: other, host: 'cinder@ceph#ceph', nameId: null }
+  const capturedBy: CapturedBy = { maker: 'rbd', queue: rig.taskQueue, seconds: 1764090000, place }
+  const archives = [await begin(rig.volumeId), await begin(other, {}, { capturedBy })]
+  const good = await archives[0]?.result()
+  clearTimeout(limit)
+  expect(good?.capture).toMatchObject({ consistency: 'frozen', members: [rig.volumeId] })
+  expect(good?.freezing).toEqual([expect.stringContaining('CK-TIMED-OUT')])
+  dead.open()
+  await archives[1]?.terminate('a test')
 })
 
 /** A second server has the other volume attached as well. */
@@ -239,8 +222,8 @@ it('tell of a volume that was attached meanwhile, and is not among them', async 
 })
 
 it('of another policy are captured after it, by themselves', async () => {
-  const first = await begin(rig.volumeId, {}, 'all')
-  const second = await begin(other, {}, 'others')
+  const first = await begin(rig.volumeId, {}, { policy: 'all' })
+  const second = await begin(other, {}, { policy: 'others' })
   rig.acts.findMembers = async ({ policy }) => ({
     members: [policy === 'all' ? { volumeId: rig.volumeId, name: 'db' } : { volumeId: other, name: 'log' }],
     leftOut: [],
@@ -269,6 +252,32 @@ it('leave no snapshot of an archive that was terminated before it was told of it
   expect(released.sort()).toEqual([rig.volumeId, other].sort())
 })
 
+it('are frozen although the snapshot of a terminated archive cannot be removed yet', async () => {
+  const taking = gate()
+  const removed = gate()
+  const { snapshotTogether, releaseCapture } = rig.acts
+  rig.acts.snapshotTogether = async (request) => {
+    await taking.opened
+    return snapshotTogether(request)
+  }
+  let isGone = false
+  rig.acts.releaseCapture = async (request) => {
+    if (request.volumeId === other && isGone) await removed.opened
+    return releaseCapture(request)
+  }
+  const archives = [await begin(rig.volumeId), await begin(other)]
+  await eventually('it is frozen', () => agent.told.some((one) => one.startsWith('freeze')))
+  await archives[1]?.terminate('a test')
+  isGone = true
+  taking.open()
+  await archives[0]?.result()
+  const again = await begin(rig.volumeId, { calls: false })
+  expect((await again.result()).capture).toMatchObject({ consistency: 'frozen' })
+  removed.open()
+  expect((await report()).captures).toHaveLength(2)
+  expect(rig.named('releaseCapture').map(({ request }) => request['volumeId'])).toContain(other)
+})
+
 it('do not wait for one that was cancelled', async () => {
   const gone = await begin(other)
   await eventually('it has joined', async () => (await signals()) === 1)
@@ -284,43 +293,3 @@ async function signals(): Promise<number> {
   const { events } = await handle.fetchHistory().catch(() => ({ events: [] }))
   return events?.filter((event) => event.workflowExecutionSignaledEventAttributes).length ?? 0
 }
-
-it('are captured although nobody can tell them what a notification says of the server, which is tried on', async () => {
-  const nova = gate()
-  let tells = 0
-  rig.acts.hintServer = async () => {
-    tells += 1
-    await nova.opened
-    if (tells === 1) throw new Error('Nova is away')
-  }
-  await hint('m-1')
-  await eventually('they are being told', () => tells === 1)
-  const { alone } = await archivedBoth()
-  expect(alone?.capture).toMatchObject({ consistency: 'frozen' })
-  await hint('m-2')
-  nova.open()
-  await report()
-  const told = rig.named('hintServer').map(({ request }) => request['hint'])
-  expect(told).toMatchObject([{ messageId: 'm-1' }, { messageId: 'm-1' }, { messageId: 'm-2' }])
-})
-
-async function hint(messageId: string): Promise<void> {
-  await rig.temporal.client.workflow.signalWithStart('captureServer', {
-    ...{ workflowId: serverWorkflowId(serverId), taskQueue: rig.taskQueue, signal: serverHintSignal },
-    signalArgs: [[{ messageId, event: 'instance.power_off.end' }]],
-  })
-}
-
-it('are each told what a notification says of the server', async () => {
-  const deps = { workflows: rig.temporal.client.workflow, serverVolumes: async () => [rig.volumeId], log: rig.log }
-  rig.acts.hintServer = hintServer(deps, rig.taskQueue)
-  const { verdictFor } = rig
-  rig.acts.assess = async (request) =>
-    verdictFor({ ...request, manual: request.events.includes('instance.power_off.end') })
-  await hint('m-1')
-  const points = await eventually('a point', async () => {
-    const found = await rig.entity.query(pointsQuery).catch(() => [])
-    return found.length > 0 && found
-  })
-  expect(points[0]?.slot).toBe('event:instance.power_off.end:m-1')
-})

@@ -9,9 +9,12 @@ describe('an archive that is wanted while a lane is busy', () => {
     const state = known()
     const want = { slot: 's', reason: 'busy', at: 1, events: [scheduleEvent], lastPolicy: 'nightly' }
     wantLater(state, ['a'], want)
-    wantLater(state, ['a'], { ...want, slot: 'later', at: 9, events: ['volume.detach.end', scheduleEvent] })
+    const detached = { events: ['volume.detach.end', scheduleEvent], lastPolicy: 'servers' }
+    wantLater(state, ['a'], { ...want, slot: 'later', at: 9, ...detached })
+    // who protects it no longer does not make the detach forgotten
+    wantLater(state, ['a'], { ...want, slot: 'last', at: 9, lastPolicy: null })
     const events = [scheduleEvent, 'volume.detach.end']
-    expect(state.wants['a']).toEqual({ ...want, events, failures: 0, deferrals: 0 })
+    expect(state.wants['a']).toEqual({ ...want, events, lastPolicy: 'servers', failures: 0, deferrals: 0 })
     expect(ripeWants(state, 5)).toMatchObject({ targets: ['a'], want: { events } })
   })
 
