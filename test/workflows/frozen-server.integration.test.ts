@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import type { FreezeServer } from '../../workflows/freeze-messages.js'
-import type { CapturedBy } from '../../workflows/messages.js'
+import { type CapturedBy, outcomeQuery } from '../../workflows/messages.js'
 import { serverWorkflowId } from '../../workflows/server-messages.js'
 import { refusal } from '../helpers/fake-agent.js'
 import { serverRig, type ServerRig } from '../helpers/server-rig.js'
@@ -97,12 +97,16 @@ it('keep what was frozen when whoever takes the snapshot of one dies: the guest 
   const place = { volumeId: other, host: 'cinder@ceph#ceph', nameId: null }
   const capturedBy: CapturedBy = { maker: 'rbd', queue: rig.taskQueue, seconds: 1764090000, place }
   const archives = [await begin(rig.volumeId), await begin(other, {}, { capturedBy })]
-  const good = await archives[0]?.result()
+  // before it ends it waits for what may still appear
+  const good = await eventually('it is captured', async () => {
+    const outcome = await archives[0]?.query(outcomeQuery)
+    return outcome?.capture != null && outcome
+  })
   clearTimeout(limit)
-  expect(good?.capture).toMatchObject({ consistency: 'frozen', members: [rig.volumeId] })
-  expect(good?.freezing).toEqual([expect.stringContaining('CK-TIMED-OUT')])
+  expect(good.capture).toMatchObject({ consistency: 'frozen', members: [rig.volumeId] })
+  expect(good.freezing).toEqual([expect.stringContaining('CK-TIMED-OUT')])
   dead.open()
-  await archives[1]?.terminate('a test')
+  await report()
 })
 
 /** A second server has the other volume attached as well. */

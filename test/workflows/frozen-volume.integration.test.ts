@@ -191,8 +191,11 @@ it('is thawed when the snapshot takes longer than the freeze may last', async ()
   limitSeconds = 3
   const reason = { code: 'CK-QUIESCE-CUT-SHORT', message: 'a test' }
   agent.acts.thawServer = async () => ({ kept: false, reason, heldMs: 2000 })
+  const slow = gate()
+  let isOver = false
   rig.acts.snapshotTogether = async () => {
-    await sleep(5000)
+    await slow.opened
+    isOver = true
     return { taken: [], failed: [] }
   }
   const archive = await rig.archive(wanted)
@@ -207,6 +210,8 @@ it('is thawed when the snapshot takes longer than the freeze may last', async ()
   // it may be made all the same: the release waits for that
   await eventually('it waits', async () => (await rig.timersOf(archive.workflowId)).includes(120))
   expect(agent.told).toEqual(['freeze server-1', 'thaw server-1'])
+  slow.open()
+  await eventually('it is over', () => isOver)
 })
 
 it('does not wait for an agent that is not there, and does not call one twice', async () => {
