@@ -43,7 +43,9 @@ export function assess(input: AssessInput): Decision {
   const reasons = [...selection.reasons, ...because]
   if (!due) return decide('none', reasons)
 
-  const copies = dueCopies(input, policy, reasons)
+  // what a policy is kept for is a detach, whoever asks
+  const asks = selection === found ? input : { ...input, reconciled: true }
+  const copies = dueCopies(asks, policy, reasons)
   if (copies.length === 0) return decide('none', [...reasons, 'None of the targets asked for belongs to the policy.'])
   const hindrance = captureHindrance(volume)
   if (hindrance?.kind === 'none') return decide('none', [...reasons, hindrance.reason])

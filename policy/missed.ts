@@ -36,13 +36,17 @@ function missedCreation({ name, on }: Policy, last: LastPoint | null) {
     : null
 }
 
-/** As `missed`, of the detachment of a volume that no server has attached, in whatever status it is meanwhile. */
+/** In these a volume that was detached stays for moments; then it is available again. */
+const passing = ['detaching', 'backing-up', 'uploading', 'extending', 'retyping']
+
+/** As `missed`, of the detachment of a volume that no server has attached; something else may be done with it meanwhile. */
 export function unarchivedDetach(
   { name, on }: Policy,
   { status, updatedAt }: VolumeFacts,
   last: LastPoint | null,
 ): string | null {
-  if (!on.some((event) => detachEvents.includes(event)) || status === 'in-use') return null
+  if (!on.some((event) => detachEvents.includes(event))) return null
+  if (status !== 'available' && !passing.includes(status)) return null
   if (last === null) return `It is detached and has no point, although policy ${name} archives what was detached.`
   // only what changed since: a volume that something holds open is never captured `detached`, however often one tries
   if (updatedAt === null || Date.parse(updatedAt) <= Date.parse(last.capturedAt)) return null

@@ -56,56 +56,44 @@ export async function captureServer(): Promise<ServerReport> {
   const serverId = workflowInfo().workflowId.slice('server/'.length)
   const report: ServerReport = { captures: [] }
   const joined = new Map<string, GroupMember>()
-  const hints: ServerHint[] = []
-  let telling: Promise<void> | null = null
-  const releases = new Set<Promise<void>>()
+  // what goes on beside captures, which do not wait for it
+  const others = new Set<Promise<void>>()
+  const beside = (doing: Promise<void>): void => {
+    const other = doing.finally(() => others.delete(other))
+    others.add(other)
+  }
   setHandler(joinSignal, (member) => {
     joined.set(member.archive, member)
   })
   setHandler(leaveSignal, ({ archive }) => {
     joined.delete(archive)
   })
-  setHandler(serverHintSignal, (given) => {
-    hints.push(...given)
-    tellHints()
+  setHandler(serverHintSignal, (hints) => {
+    // at once: later the server may be gone, or run again
+    for (const hint of hints) beside(CancellationScope.nonCancellable(async () => passOn(serverId, hint)))
   })
-  /** Beside captures: by the time that one is over, a server may be gone or run again. */
-  function tellHints(): void {
-    telling ??= CancellationScope.nonCancellable(async () => passOn(serverId, hints)).finally(() => {
-      telling = null
-      if (hints.length > 0) tellHints()
-    })
-  }
   // archives wait for it: they are answered whatever becomes of it
   await CancellationScope.nonCancellable(async () => {
-    const isIdle = () => telling === null && releases.size === 0 && joined.size === 0
+    const isIdle = () => others.size === 0 && joined.size === 0
     while (!isIdle()) {
-      if (joined.size > 0) await captureGroup(serverId, joined, { report, releases })
+      if (joined.size > 0) await captureGroup(serverId, joined, { report, beside })
       else await condition(() => joined.size > 0 || isIdle())
     }
   })
   return report
 }
 
-async function passOn(serverId: string, hints: ServerHint[]): Promise<void> {
-  for (let hint = hints.shift(); hint !== undefined; hint = hints.shift()) {
-    const summary = `tell its volumes of ${hint.event}`
-    await hintServer.executeWithOptions({ summary }, [{ serverId, hint }]).catch((error: unknown) => {
-      log.warn('the volumes of a server could not be told', { serverId, reason: failureOf(error).message })
-    })
-  }
-}
-
-interface Doings {
-  report: ServerReport
-  /** Of snapshots for which nobody waits any more; the next capture does not wait for them. */
-  releases: Set<Promise<void>>
+async function passOn(serverId: string, hint: ServerHint): Promise<void> {
+  const summary = `tell its volumes of ${hint.event}`
+  await hintServer.executeWithOptions({ summary }, [{ serverId, hint }]).catch((error: unknown) => {
+    log.warn('the volumes of a server could not be told', { serverId, reason: failureOf(error).message })
+  })
 }
 
 async function captureGroup(
   serverId: string,
   joined: Map<string, GroupMember>,
-  { report, releases }: Doings,
+  { report, beside }: { report: ServerReport; beside: (doing: Promise<void>) => void },
 ): Promise<void> {
   const capture = uuid4()
   const group = groupId(serverId, capture)
@@ -125,11 +113,7 @@ async function captureGroup(
   report.captures.push({ group, members: volumes, frozen: result.frozen.length, reasons })
   show(group, members, reasons.length > 0 ? reasons : ['All were captured under one freeze.'])
   const told = await Promise.all(members.map(async (member) => tell(member, { group, volumes, result, reasons })))
-  for (const [at, member] of members.entries()) {
-    if (told[at] === true) continue
-    const release = releaseMember(member, result).finally(() => releases.delete(release))
-    releases.add(release)
-  }
+  for (const [at, member] of members.entries()) if (told[at] !== true) beside(releaseMember(member, result))
 }
 
 /** Those of another policy, and a second archive of a volume, have a capture of their own, after this one. */

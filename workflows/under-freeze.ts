@@ -11,7 +11,7 @@ const alreadyFrozen = { code: 'CK-QUIESCE-ALREADY-FROZEN', tries: 5, pauseMs: 30
 
 /** Shares of the limit: servers that are frozen wait so long for others, */
 const othersWait = 0.3
-/** and the act ends so long after the freeze was asked for: the thaw must come before the agents' own. */
+/** and the act should be over so long after the freeze was asked for: the thaw must come before the agents' own. */
 const actWithin = 0.8
 
 interface Failure {
@@ -26,7 +26,7 @@ export const agentAway = 'CK-QUIESCE-AGENT-AWAY'
 export interface ActUnderFreeze<M, T> {
   /** What it can be done with when these servers are frozen; with nothing it is not begun. */
   heldBy: (frozen: FreezeServer[]) => M[]
-  /** @param withinMs so long it may take: then the agents are about to thaw */
+  /** @param withinMs so long it may take; a tenth of the limit later the agents are about to thaw */
   act: (some: M[], withinMs: number) => Promise<T>
 }
 

@@ -144,7 +144,7 @@ export function isFirstCopy(points: RecoveryPoint[], targets: string[]): boolean
 export function changeCopy(state: VolumeState, copy: Copy, now: number): void {
   const { point, target } = copy
   const before = filedUnder(state, copy)?.copies.find((one) => one.target === target)
-  const isKnown = before !== undefined && isBad(before) && areSame(before, copy)
+  const isKnown = before?.state === copy.state && areSame(before, copy)
   // suspects are told with each archive, long after they were found
   const at = copy.suspectSince ?? new Date(now).toISOString()
   if (isBad(copy)) {

@@ -7,7 +7,7 @@ import type { Asking } from './asking.js'
 import { setMeta } from './image-meta.js'
 import type { ImageState, StoredCopy } from './image-state.js'
 import type { Manifest, Reading } from './manifest.js'
-import { damageMeta, readingMeta } from './names.js'
+import { damageMeta, keyOf, readingMeta } from './names.js'
 import type { Seals } from './seal.js'
 import type { CephSetting } from './setting.js'
 
@@ -18,19 +18,48 @@ interface Where {
   seals: Seals
 }
 
-/** Writes down what a reading of the copy showed: damage first, so that it is known of even if nobody lives to mark the copy. */
+/**
+ * Writes down what a reading of the copy showed: damage first, so that it is known of even if nobody lives to mark the copy.
+ * @param state the image when the reading began: whether damage was known by then counts
+ * @param isMissed asked when damage is written down; what an earlier reading found of that stands
+ */
 export async function keepReading(
   where: Where,
-  { key, manifest, reading: before }: Pick<StoredCopy, 'key' | 'manifest' | 'reading'>,
-  found: Omit<Reading, 'copySnapshotId'>,
+  state: Pick<ImageState, 'copies' | 'damage'>,
+  copy: StoredCopy,
+  found: Pick<Reading, 'state' | 'leaf'>,
+  isMissed: () => Promise<boolean>,
 ): Promise<void> {
   const { asking, seals } = where
+  const { key, manifest, reading: before } = copy
   const { image, copySnapshot } = manifest
-  // the same again says nothing of what was written and read since
-  const isKnown = before?.state === 'damaged' && before.leaf === found.leaf
-  if (found.state === 'damaged' && !isKnown) await keepDamage(where, manifest)
-  const body: Reading = { ...found, copySnapshotId: copySnapshot.id }
+  if (found.state === 'damaged' && !isNoNews(state, copy, found.leaf)) await keepDamage(where, manifest)
+  const body: Reading = {
+    ...found,
+    since: state.damage?.id ?? null,
+    isMissed: before?.isMissed === true || (await isMissed()),
+    copySnapshotId: copySnapshot.id,
+  }
   await setMeta(asking, image, readingMeta(key), seals.seal('reading', `${image}@${key}`, body))
+}
+
+/** The same once more takes the proof from no copy that shares nothing with this one. */
+function isNoNews(state: Pick<ImageState, 'copies' | 'damage'>, copy: StoredCopy, leaf: number | null): boolean {
+  const { reading } = copy
+  if (reading?.state !== 'damaged' || reading.leaf !== leaf) return false
+  const root = rootOf(state, copy)
+  return !state.copies.some((one) => isProof(state, one) && [null, root].includes(rootOf(state, one)))
+}
+
+/** The key of the copy that stands alone and that this one was built upon, in steps; null when one of them is gone. */
+function rootOf({ copies }: Pick<ImageState, 'copies'>, copy: StoredCopy): string | null {
+  let at: StoredCopy | undefined = copy
+  while (at !== undefined) {
+    const { base }: Manifest = at.manifest
+    if (base === null) return at.key
+    at = copies.find(({ key }) => key === keyOf(base))
+  }
+  return null
 }
 
 /** A record of the image, not of the copy: it stays when the damaged copy is removed. */

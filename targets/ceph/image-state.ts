@@ -130,7 +130,7 @@ function readMissed(seals: Seals, image: string, text: string | undefined, copie
   if (text === undefined) return []
   const opened = seals.open('missed', image, text)
   const parsed = 'body' in opened ? allMissedSchema.safeParse(opened.body).data : undefined
-  if (parsed !== undefined) return parsed.all
+  if (parsed !== undefined) return parsed
   // which of them cannot be told any more
   const reason = 'the record of what the source left out cannot be read'
   return [...new Set(copies.map(({ manifest }) => manifest.lineage))].map((lineage) => {

@@ -74,7 +74,7 @@ export const readingSchema = z.object({
   state: z.enum(['verified', 'damaged']),
   /** The damage that was known of the image when the reading began; null for none. */
   since: maybe,
-  /** A leaf was written for this copy and is other bytes: a difference left something out. */
+  /** A leaf was written for this copy and is other bytes, although its base's is right: a difference left something out. */
   isMissed: z.boolean(),
   /** The leaf that is other bytes or cannot be read; null where something else is wrong, or nothing. */
   leaf: count.nullable(),
@@ -92,17 +92,17 @@ export const damageSchema = z.object({
 })
 export type Damage = z.infer<typeof damageSchema>
 
-/** Which copies may lack a block that the source left out: of a lineage, those that were captured since. */
+/** Which copies may lack a block that the source left out: of a lineage, those that were captured later than `since`. */
 const missedSchema = z.object({
   lineage: text,
-  /** The last capture that the block may have been compared at. */
+  /** A capture, the oldest that the block may have been compared at last; empty: of that nothing is known. */
   since: text,
   /** When that was found, and how; for people. */
   at: text,
   reason: text,
 })
 export type Missed = z.infer<typeof missedSchema>
-export const allMissedSchema = z.object({ all: z.array(missedSchema) })
+export const allMissedSchema = z.array(missedSchema)
 
 /** Who writes to the image now, and how far a first copy has come. */
 export const writerSchema = z.object({

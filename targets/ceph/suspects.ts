@@ -30,7 +30,7 @@ export async function keepMissed(job: WriteJob, base: Pick<StoredCopy, 'manifest
   await setMissed(job, [...others, { lineage, since, at: nowOf(job), reason }])
 }
 
-/** A record that cannot be read puts all copies in doubt that are there; written anew it is none about later ones. */
+/** A record that cannot be read puts all copies in doubt that are there; written anew it says nothing of later lineages. */
 export async function renewMissed(job: WriteJob): Promise<void> {
   const { missed } = job.state
   if (missed.every(({ at }) => at !== '')) return
@@ -45,7 +45,7 @@ async function setMissed(job: WriteJob, missed: Missed[]): Promise<void> {
   // of a lineage without copies nothing need be known any more
   const all = missed.filter(({ lineage }) => state.copies.some(({ manifest }) => manifest.lineage === lineage))
   await job.mustStillWrite()
-  await setMeta(asking, image, missedMeta, seals.seal('missed', image, { all }))
+  await setMeta(asking, image, missedMeta, seals.seal('missed', image, all))
   state.missed = all
   for (const one of state.copies) one.missed = missedBy(one.manifest, all)
 }

@@ -66,11 +66,11 @@ async function verify(
   const after = (await look()).stored
   if (after === undefined || after.mark.state === 'removing') return damaged(manifest.rootHash, 'it is being removed')
   if (manifest.installation === setting.installation) {
-    // of whether it was read since the last damage was found, the beginning counts
-    const since = state.damage?.id ?? null
-    const isMissed = other !== null && (await isMissedLeaf(asking, state, stored, other, setting.pace.stallMs))
-    const found = { state: verification.state, since, isMissed, leaf: other?.index ?? null }
-    await keepReading({ setting, asking, seals }, stored, found)
+    const found = { state: verification.state, leaf: other?.index ?? null }
+    const { copies } = state
+    const isMissed = async () =>
+      other !== null && isMissedLeaf(asking, { copies }, { manifest }, other, setting.pace.stallMs)
+    await keepReading({ setting, asking, seals }, state, stored, found, isMissed)
   }
   if (manifest.hashedBytes === manifest.sizeBytes) return verification
   return { ...verification, hashedBytes: manifest.hashedBytes }

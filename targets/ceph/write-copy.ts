@@ -166,12 +166,9 @@ function isMissedChange({ mark, reading }: StoredCopy): boolean {
 }
 
 /** Differences of the source are believed as long as none is known to have left something out. */
-function isBase({ manifest }: StoredCopy, { copies }: ImageState): boolean {
-  const isDoubted = copies.some((one) => {
-    const isWrong = one.missed !== null || isMissedChange(one)
-    return isWrong && one.manifest.lineage === manifest.lineage
-  })
-  return manifest.maker === 'rbd' && !isDoubted
+function isBase({ manifest }: StoredCopy, { copies, missed }: ImageState): boolean {
+  const wrong = [...missed, ...copies.filter(isMissedChange).map((one) => one.manifest)]
+  return manifest.maker === 'rbd' && wrong.every(({ lineage }) => lineage !== manifest.lineage)
 }
 
 async function makeSnapshot(job: WriteJob, head: Head): Promise<void> {

@@ -143,6 +143,17 @@ describe('inherited: the source leaves out a block that changed', () => {
     expect(await bench.imageOf(id)).toBeUndefined()
   })
 
+  it('is suspected of all that was read by changes when the record of it cannot be read, and of nothing later', async () => {
+    const id = await fullVolume()
+    for (let more = 0; more < 2; more += 1) await bench.verified(await bench.captureOf(id))
+    await bench.rbd('backup', 'image-meta', 'set', (await bench.imageOf(id)) ?? '', 'ck.missed', 'x')
+    const whole = await bench.verified(await bench.captureOf(id))
+    expect(whole).toMatchObject({ state: 'verified', basePoint: null })
+    expect(await bench.verified(await bench.captureOf(id))).toMatchObject({ state: 'verified', basePoint: whole.point })
+    const states = (await copiesOf(id)).map(({ state }) => state)
+    expect(states).toEqual(['verified', 'suspect', 'verified', 'verified'])
+  })
+
   it('is found beyond the end of the base, where the volume has grown', async () => {
     const id = await fullVolume()
     const options = { compare: 1 }

@@ -113,8 +113,10 @@ describe('assess', () => {
     const facts = { servers: [], updatedAt: '2026-11-25T10:00:00Z' }
     const asks = { policies: [servers], events: ['volume.update.end'], lastPolicy: 'servers' }
     expect(decide({ ...asks, last, volume: volumeFacts(facts) })).toMatchObject({ kind: 'none', policy: null })
-    const held = volumeFacts({ ...facts, status: 'in-use' })
-    expect(decide({ ...asks, last: null, volume: held })).toMatchObject({ kind: 'none', policy: null })
+    for (const status of ['in-use', 'error', 'awaiting-transfer']) {
+      const volume = volumeFacts({ ...facts, status })
+      expect(decide({ ...asks, last: null, volume })).toMatchObject({ kind: 'none', policy: null })
+    }
   })
 
   it('never archives what we made ourselves, not even for a person', () => {
@@ -268,6 +270,15 @@ describe('assess', () => {
         'The copy on cinder is a full one: it is outside force.window (01:00-02:00 UTC).',
       )
       expect(force({ policies, manual: true })).toBe(false)
+    })
+
+    it('is a full one of what is detached, and is protected for that alone', () => {
+      const servers = { ...forced, where: { ...forced.where, server: ['db-*'] } }
+      const events = ['volume.update.end']
+      const attached = volumeFacts({ servers: [{ id: 's', name: 'db-1' }] })
+      expect(force({ policies: [servers], events, volume: attached })).toBe(true)
+      const left = { policies: [servers], lastPolicy: 'forced', events, volume: volumeFacts({ servers: [] }) }
+      expect(force(left)).toBe(false)
     })
 
     it('is a full one when reconcile asks, which would find the change that it makes to the volume again and again', () => {

@@ -8,7 +8,7 @@ import { CommandFailed } from '../../source/command-errors.js'
 import type { Asking } from '../../targets/ceph/asking.js'
 import { keepReading } from '../../targets/ceph/evidence.js'
 import type { StoredCopy } from '../../targets/ceph/image-state.js'
-import { readingSchema } from '../../targets/ceph/manifest.js'
+import { readingSchema, type Reading } from '../../targets/ceph/manifest.js'
 import { openSeals, type Seals } from '../../targets/ceph/seal.js'
 import { isTreeWhole, readPiece } from '../../targets/ceph/tree-store.js'
 
@@ -22,8 +22,18 @@ beforeAll(async () => {
 afterAll(() => rm(dir, { recursive: true }))
 
 const image = 'ck-x'
-const manifest = { image, point: 'p', copySnapshot: { name: 's', id: 4 }, hashedBytes: 8, pieceLeaves: 4, rootHash: '' }
-const stored = { key: 'a.1', manifest, reading: null } as unknown as StoredCopy
+const manifest = {
+  ...{
+    image,
+    point: 'p',
+    copySnapshot: { name: 's', id: 4 },
+    hashedBytes: 8,
+    pieceLeaves: 4,
+    rootHash: '',
+    base: null,
+  },
+}
+const stored = { key: 'a.1', manifest, reading: null, mark: {} } as unknown as StoredCopy
 const setting = { now: () => 0 }
 
 /** A pool that does as `does` says. */
@@ -42,18 +52,35 @@ function failed(exitCode: number): CommandFailed {
   )
 }
 
+interface Found {
+  state: 'verified' | 'damaged'
+  leaf?: number
+  isMissed?: boolean
+  /** Of the same image. */
+  others?: StoredCopy[]
+}
+
 /** The records that are written, until the one that fails. */
-async function recordsOf(copy: StoredCopy, found: { state: 'verified' | 'damaged'; leaf?: number }, failing?: RegExp) {
+async function recordsOf(copy: StoredCopy, { leaf, isMissed = false, others = [], state }: Found, failing?: RegExp) {
   const written: [string, string][] = []
   const pool = asking((_, { key, value }) => {
     if (failing?.test(String(key)) === true) throw failed(110)
     written.push([String(key), String(value)])
   })
-  const reading = { since: null, isMissed: false, ...found, leaf: found.leaf ?? null }
-  await keepReading({ setting, asking: pool, seals }, copy, reading).catch((error: unknown) => {
-    if (failing === undefined) throw error
-  })
+  const image = { copies: [copy, ...others], damage: { id: 'd1', at: '', point: '' } }
+  const found = { state, leaf: leaf ?? null }
+  await keepReading({ setting, asking: pool, seals }, image, copy, found, async () => Promise.resolve(isMissed)).catch(
+    (error: unknown) => {
+      if (failing === undefined) throw error
+    },
+  )
   return written
+}
+
+async function readingOf(...given: Parameters<typeof recordsOf>): Promise<Reading> {
+  const [, text = ''] = (await recordsOf(...given)).at(-1) ?? []
+  const opened = seals.open('reading', `${image}@a.1`, text)
+  return readingSchema.parse('body' in opened ? opened.body : null)
 }
 
 const keys = async (...given: Parameters<typeof recordsOf>) => (await recordsOf(...given)).map(([key]) => key)
@@ -67,14 +94,33 @@ describe('a reading', () => {
   })
 
   it('that found the same leaf again takes the proof from nothing', async () => {
-    const [, [, text] = ['', '']] = await recordsOf(stored, { state: 'damaged', leaf: 3 })
-    const opened = seals.open('reading', `${image}@a.1`, text)
-    const reading = readingSchema.parse('body' in opened ? opened.body : null)
+    const reading = await readingOf(stored, { state: 'damaged', leaf: 3 })
     const again = { ...stored, reading }
     expect(await keys(again, { state: 'damaged', leaf: 3 })).toEqual(['ck.a.1.reading'])
     expect(await keys(again, { state: 'damaged', leaf: 4 })).toEqual(['ck.damage', 'ck.a.1.reading'])
     const healed = { ...stored, reading: { ...reading, state: 'verified' as const } }
     expect(await keys(healed, { state: 'damaged', leaf: 3 })).toEqual(['ck.damage', 'ck.a.1.reading'])
+  })
+
+  it('that found the same leaf again takes it from what was proven since, where that may share the leaf', async () => {
+    const again = { ...stored, reading: await readingOf(stored, { state: 'damaged', leaf: 3 }) }
+    const proven = (base: object | null): StoredCopy => {
+      const reading = { state: 'verified', since: 'd1', isMissed: false, leaf: null, copySnapshotId: 5 }
+      const its = { manifest: { ...manifest, base }, isThere: true, missed: null, mark: { state: 'verified' }, reading }
+      return { key: 'b.2', ...its } as unknown as StoredCopy
+    }
+    const found = (base: object | null) => ({ state: 'damaged' as const, leaf: 3, others: [proven(base)] })
+    expect(await keys(again, found(null))).toEqual(['ck.a.1.reading'])
+    expect(await keys(again, found({ archiveId: 'a', snapshotId: '1' }))).toEqual(['ck.damage', 'ck.a.1.reading'])
+    // what it was built upon is gone
+    expect(await keys(again, found({ archiveId: 'c', snapshotId: '9' }))).toEqual(['ck.damage', 'ck.a.1.reading'])
+  })
+
+  it('keeps what an earlier one found of the source', async () => {
+    const reading = await readingOf(stored, { state: 'damaged', leaf: 3, isMissed: true })
+    expect(reading).toMatchObject({ isMissed: true, since: 'd1' })
+    const again = { ...stored, reading }
+    expect(await readingOf(again, { state: 'damaged', leaf: 1 })).toMatchObject({ isMissed: true, leaf: 1 })
   })
 })
 

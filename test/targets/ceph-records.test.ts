@@ -230,7 +230,7 @@ describe('an image', () => {
           return [manifestMeta(keyOf(its)), seals.seal('manifest', image, its)]
         }),
       )
-    const missed = (since: number) => ({ all: [{ lineage: 'p', since: hour(since), at: hour(4), reason: 'a trial' }] })
+    const missed = (since: number) => [{ lineage: 'p', since: hour(since), at: hour(4), reason: 'a trial' }]
     const suspectIn = (entries: Record<string, string>) =>
       stateOf(entries).copies.flatMap((one) =>
         one.missed === null ? [] : [Number(one.manifest.capturedAt.slice(12, 13))],

@@ -104,6 +104,15 @@ describe('points to be read back', () => {
     expect(protectionOf(state, 0)).toBe('failing')
   })
 
+  it('and are news when one that was suspected turns out damaged', () => {
+    const state = known()
+    for (const i of [1, 3]) putCopy(state, copy('a', i))
+    changeCopy(state, copy('a', 1, 'suspect'), Date.UTC(2026, 0, 1, 2))
+    expect(protectionOf(state, 0)).toBe('protected')
+    changeCopy(state, copy('a', 1, 'damaged'), Date.UTC(2026, 0, 1, 4))
+    expect(protectionOf(state, 0)).toBe('failing')
+  })
+
   it('and are as good as before when the same copy reads back after all', () => {
     const state = known()
     for (const i of [1, 2]) putCopy(state, copy('a', i))
