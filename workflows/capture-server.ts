@@ -112,8 +112,11 @@ async function captureGroup(
   const volumes = members.map(({ volumeId }) => volumeId).sort()
   report.captures.push({ group, members: volumes, frozen: result.frozen.length, reasons })
   show(group, members, reasons.length > 0 ? reasons : ['All were captured under one freeze.'])
-  const told = await Promise.all(members.map(async (member) => tell(member, { group, volumes, result, reasons })))
-  for (const [at, member] of members.entries()) if (told[at] !== true) beside(releaseMember(member, result))
+  await Promise.all(
+    members.map(async (member) => {
+      if (!(await tell(member, { group, volumes, result, reasons }))) beside(releaseMember(member, result))
+    }),
+  )
 }
 
 /** Those of another policy, and a second archive of a volume, have a capture of their own, after this one. */

@@ -36,10 +36,14 @@ export function putCopy(state: VolumeState, copy: Copy): void {
  * be bad since then was told by itself, and stands.
  */
 export function putArchived(state: VolumeState, copy: Copy): void {
-  const known = filedUnder(state, copy)?.copies.find(({ target }) => target === copy.target)
-  const isFoundBad = known !== undefined && isBad(known) && areSame(known, copy)
-  if (isFoundBad && (copy.state === 'verified' || copy.state === 'unverified')) return
+  const before = knownOf(state, copy)
+  if (before !== undefined && isBad(before) && (copy.state === 'verified' || copy.state === 'unverified')) return
   putCopy(state, copy)
+}
+
+/** What was said before of the same thing on the target. */
+function knownOf(state: VolumeState, copy: Copy): Copy | undefined {
+  return filedUnder(state, copy)?.copies.find((one) => one.target === copy.target && areSame(one, copy))
 }
 
 function filedUnder({ points }: VolumeState, { point, archiveId }: Copy): RecoveryPoint | undefined {
@@ -143,15 +147,13 @@ export function isFirstCopy(points: RecoveryPoint[], targets: string[]): boolean
  */
 export function changeCopy(state: VolumeState, copy: Copy, now: number): void {
   const { point, target } = copy
-  const before = filedUnder(state, copy)?.copies.find((one) => one.target === target)
-  const isKnown = before?.state === copy.state && areSame(before, copy)
+  const isNews = knownOf(state, copy)?.state !== copy.state
   // suspects are told with each archive, long after they were found
   const at = copy.suspectSince ?? new Date(now).toISOString()
   if (isBad(copy)) {
-    if (!isKnown && (state.foundBad === null || state.foundBad.at <= at)) state.foundBad = { point, target, at }
+    if (isNews && (state.foundBad === null || state.foundBad.at <= at)) state.foundBad = { point, target, at }
   } else if (state.foundBad?.point === point && state.foundBad.target === target) state.foundBad = null
-  const known = state.points.some((one) => one.point === point && one.archiveId === copy.archiveId)
-  if (!known && state.trimmed) return
+  if (filedUnder(state, copy) === undefined && state.trimmed) return
   putCopy(state, copy)
   trimPoints(state)
 }

@@ -1,10 +1,10 @@
 import { zeroLeafHash } from '../../source/hash-fold.js'
 import { leafCount } from '../../source/root-of-leaves.js'
-import { ask, imageAt, type Asking } from './asking.js'
+import type { Asking } from './asking.js'
 import type { ImageState, StoredCopy } from './image-state.js'
 import { extentOf, hashAt } from './leaves.js'
 import { keyOf } from './names.js'
-import { readLeaf } from './read-leaf.js'
+import { openCopy, readLeaf } from './read-leaf.js'
 import { isTreeWhole, readGoodPiece } from './tree-store.js'
 
 /** A leaf that is other bytes than it should be, or cannot be read, and the hash that it should have. */
@@ -42,11 +42,10 @@ export async function isMissedLeaf(
 
 async function isAsHeld(
   asking: Asking,
-  { manifest: { image, copySnapshot, hashedBytes } }: StoredCopy,
+  { manifest }: StoredCopy,
   { index, held, stallMs }: { index: number; held: Buffer; stallMs: number },
 ): Promise<boolean> {
-  const given = { ...imageAt(asking, image), snapshot: copySnapshot.name, write: false }
-  const { open } = await ask(asking, 'openImage', given, { image })
-  const found = await readLeaf({ asking, open, hashedBytes, stallMs }, index)
+  const { open } = await openCopy(asking, manifest)
+  const found = await readLeaf({ asking, open, hashedBytes: manifest.hashedBytes, stallMs }, index)
   return found !== null && held.equals(found.hash)
 }

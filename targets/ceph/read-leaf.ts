@@ -1,5 +1,11 @@
-import { ask, saysUnreadable, type Asking } from './asking.js'
+import { ask, imageAt, saysUnreadable, type Asking } from './asking.js'
 import { extentOf } from './leaves.js'
+import type { Manifest } from './manifest.js'
+
+/** By the name of its RBD snapshot; whether that still has the manifest's id is asked beside it. */
+export async function openCopy(asking: Asking, { image, copySnapshot }: Pick<Manifest, 'image' | 'copySnapshot'>) {
+  return ask(asking, 'openImage', { ...imageAt(asking, image), snapshot: copySnapshot.name, write: false }, { image })
+}
 
 /** The copy, opened to be read. */
 export interface OpenCopy {

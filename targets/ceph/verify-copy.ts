@@ -3,7 +3,7 @@ import { CodedError } from '../../errors/coded-error.js'
 import { leafBytes, leafHashBytes, zeroLeafHash } from '../../source/hash-fold.js'
 import { rootOfLeaves } from '../../source/root-of-leaves.js'
 import type { Copy, CopyContext, Verification } from '../target.js'
-import { ask, imageAt, withAsking, type Asking } from './asking.js'
+import { withAsking, type Asking } from './asking.js'
 import { findSnapshot, listSnapshots } from './copy-snapshots.js'
 import { isProof, keepReading } from './evidence.js'
 import { fence } from './fence.js'
@@ -13,7 +13,7 @@ import { extentOf, hashAt } from './leaves.js'
 import type { Manifest } from './manifest.js'
 import { isMissedLeaf, type OtherLeaf } from './missed-leaf.js'
 import { keyOf } from './names.js'
-import { readLeaf, type OpenCopy } from './read-leaf.js'
+import { openCopy, readLeaf, type OpenCopy } from './read-leaf.js'
 import { openSeals, type Seals } from './seal.js'
 import type { CephSetting } from './setting.js'
 import { isTreeWhole, pieceReader, readPieces } from './tree-store.js'
@@ -127,13 +127,12 @@ async function readBack(
   context: CopyContext,
 ): Promise<number> {
   const { key, manifest } = of.stored
-  const { image, copySnapshot, hashedBytes, pieceLeaves, rootHash } = manifest
+  const { hashedBytes, pieceLeaves, rootHash } = manifest
   const tree = pieceReader(asking, key)
   const treeRoot = await rootOfLeaves(hashedBytes, readPieces(tree, key, manifest))
   if (treeRoot !== rootHash) throw new Differs(`its hash tree has another root (${treeRoot}) than its manifest`, 0)
   await mustBeThere(asking, manifest, 0)
-  const snapshot = { ...imageAt(asking, image), snapshot: copySnapshot.name, write: false }
-  const open = await ask(asking, 'openImage', snapshot, { image })
+  const open = await openCopy(asking, manifest)
   if (open.size !== hashedBytes) throw new Differs(`it has ${open.size} bytes, not ${hashedBytes}`, 0)
 
   const { stallMs } = setting.pace

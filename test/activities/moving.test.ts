@@ -9,6 +9,8 @@ const never = new AbortController().signal
 describe('a throttle', () => {
   it('lets no more than its rate through, whoever moves the bytes', async () => {
     const throttle = createThrottle(10_000)
+    let isLate = false
+    const late = setTimeout(() => (isLate = true), 3000)
     const began = performance.now()
     await Promise.all(
       [1, 2, 3].map(async () => {
@@ -17,6 +19,8 @@ describe('a throttle', () => {
     )
     // 6,000 bytes, a quarter of a second of them at once
     expect(performance.now() - began).toBeGreaterThan(330)
+    expect(isLate).toBe(false)
+    clearTimeout(late)
   })
 
   it('forgives nothing that was not moved before: a pause is no credit', async () => {
